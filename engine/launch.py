@@ -1,0 +1,45 @@
+"""Starts an engine that outlives the terminal: own session, stdin from /dev/null, output to engine.log.
+
+Does not wait for it and does not read its events.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from engine import commands, queue
+from engine.run_directory import RunDirectory
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""Working directory of engines, so that a folder of the user's called `engine` or `data` is never imported."""
+
+
+def launch_engine(run: RunDirectory) -> subprocess.Popen:
+    """Start `python -m engine RUN_DIR` detached and return its process (the caller may poll it, must not kill it).
+
+    A pipe for its output would kill it at its next print once the console is gone, hence a file.
+    """
+    environment = os.environ | {
+        "PYTORCH_ALLOC_CONF": os.environ.get("PYTORCH_ALLOC_CONF", "expandable_segments:True"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    log = os.open(run.engine_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "engine", str(run.path.resolve())],
+            cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment,
+        )  # fmt: skip
+    finally:
+        os.close(log)
+
+
+def send(run: RunDirectory, name: commands.Name, prompt: str = "") -> str:
+    """Append a command for the engine and return its id. Raises OSError where the file can't be written."""
+    command = commands.Command(id=uuid.uuid4().hex, time=time.time(), type=name, prompt=prompt)
+    queue.append_command(run.commands, command)
+    return command.id
