@@ -5,7 +5,6 @@ tomli reads, tomlkit writes. What a key means and allows is `engine.config`; not
 
 import difflib
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

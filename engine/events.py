@@ -5,10 +5,10 @@ A reader keeps events of unknown type as `Unknown`, so old consoles read new log
 here, its golden line in `tests/golden/events.jsonl`, the fold, a screen and `docs/protocol.md`.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):

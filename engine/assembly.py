@@ -1,0 +1,155 @@
+"""Puts the parts of a run together in order, each with its phase event: model files, tokenizer, data, model, plan.
+
+Decides nothing that a part decides for itself; holds no loop.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+
+from data.conversation import Conversation, Turn
+from data.errors import DataError
+from data.examples import ANSWER, THINKING, Example
+from data.preparation import PreparationSettings, Prepared, prepare
+from data.tokenizer import Tokenizer, load_tokenizer
+from engine import events, gguf, model_source
+from engine.batches import StepPlan
+from engine.config import Config
+from engine.errors import EnvironmentFault
+from engine.hardware import LoadSampler, detect
+from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick_device, prepare_training
+from engine.model_shape import ModelShape
+from engine.plan import make_plan
+from engine.precision import choose_precision
+from engine.reporter import Reporter
+from engine.run_directory import RunDirectory
+from engine.train_step import Updater
+
+MUST_MATCH = ("data", "model", "adapter")
+"""Parts of the fingerprint without which a checkpoint makes no sense; the others only make a resume not bit-equal."""
+
+
+@dataclass
+class Parts:
+    """Everything the loop needs. prompts: (text, token ids) of the fixed prompts."""
+
+    model: LoadedModel
+    model_folder: Path
+    tokenizer: Tokenizer
+    examples: list[Example]
+    eval_examples: list[Example]
+    prompts: list[tuple[str, list[int]]]
+    steps: StepPlan
+    updater: Updater
+    fingerprint: dict[str, str]
+
+
+def assemble(run: RunDirectory, config: Config, reporter: Reporter) -> Parts:
+    """Build the parts of `config`, telling each phase. Raises DanluError."""
+    if config.track.tensorboard:
+        reporter.open_tensorboard()
+    folder = _locate(config, reporter)
+    tokenizer = load_tokenizer(folder)
+    prepared = _prepare_data(run, config, tokenizer, reporter)
+    device = pick_device()
+    precision, precision_reason = choose_precision(config.model.precision, device, model_type(folder))
+    shape = ModelShape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    plan = make_plan(config, shape, detect())
+    reporter.emit(events.Phase(name="load", detail=config.model.name))
+    base = load_base(folder, precision, config.model.quantization, device)
+    peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
+    model = prepare_training(peft, device, precision, plan.gradient_checkpointing)
+    steps = StepPlan(
+        [len(example.ids) for example in prepared.train], row_length=config.data.max_seq_length, packing=config.data.packing,
+        rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps, num_epochs=config.train.num_epochs,
+        max_steps=config.train.max_steps, seed=config.train.seed,
+    )  # fmt: skip
+    trainable = model.trainable()
+    reporter.emit(events.Plan(
+        max_steps=steps.max_steps, steps_per_epoch=steps.steps_per_epoch, device=_device_name(device), precision=precision, precision_reason=precision_reason,
+        gradient_checkpointing=plan.gradient_checkpointing, trainable_parameters=sum(p.numel() for p in trainable.values()),
+        total_parameters=shape.parameters, forecast_peak_gib=plan.peak_memory_gib, reasons=plan.reasons,
+    ))  # fmt: skip
+    reporter.watch_hardware(LoadSampler().sample)
+    return Parts(
+        model=model, model_folder=folder, tokenizer=tokenizer, examples=prepared.train,
+        eval_examples=prepared.eval[: config.eval.max_examples], prompts=_prompts(config, tokenizer, prepared), steps=steps,
+        updater=_updater(config, list(trainable.values()), precision), fingerprint=_fingerprint(config, prepared, precision),
+    )  # fmt: skip
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: str, system: str) -> list[int]:
+    """Token ids of a single question, ending in the generation prompt."""
+    return tokenizer.prompt_ids(Conversation(turns=(Turn(role="user", content=prompt),), system=system))
+
+
+def _locate(config: Config, reporter: Reporter) -> Path:
+    reporter.emit(events.Phase(name="fetch", detail=config.model.name))
+    return model_source.locate(
+        config.model, progress=lambda done, total, detail: reporter.emit(events.Phase(name="fetch", done=done, total=total, detail=detail)), convert=gguf.convert
+    )
+
+
+def _prepare_data(run: RunDirectory, config: Config, tokenizer: Tokenizer, reporter: Reporter) -> Prepared:
+    """Examples of both sets, the split written down, and what became of every record told."""
+    names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
+    settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
+    prepared = prepare(
+        settings, tokenizer, config.train.seed, lambda name, done, total: reporter.emit(events.Phase(name="tokenise", done=done, total=total, detail=name))
+    )
+    if not prepared.train:
+        raise DataError(f"{config.data.path}: no record is left to train on")
+    prepared.write_split(run.split)
+    for code, text in prepared.remarks:
+        reporter.warn(code, text)
+    supervised = sum(example.parts.count(THINKING) + example.parts.count(ANSWER) for example in prepared.train)
+    reporter.emit(events.DataSummary(
+        path=config.data.path, format=prepared.format, records=prepared.records, invalid=prepared.invalid, train_examples=len(prepared.train),
+        eval_examples=len(prepared.eval), dropped_over_length=prepared.dropped_over_length, with_thinking=prepared.with_thinking,
+        without_thinking=prepared.without_thinking, train_tokens=sum(len(example.ids) for example in prepared.train), supervised_tokens=supervised,
+        thinking_style=tokenizer.thinking_style,
+    ))  # fmt: skip
+    return prepared
+
+
+def _prompts(config: Config, tokenizer: Tokenizer, prepared: Prepared) -> list[tuple[str, list[int]]]:
+    if config.sample.prompts:
+        return [(text, prompt_ids(tokenizer, text, config.data.system)) for text in config.sample.prompts]
+    return [(conversation.turns[-1].content, tokenizer.prompt_ids(conversation)) for conversation in prepared.prompts(config.sample.num_prompts)]
+
+
+def _updater(config: Config, parameters: list[torch.nn.Parameter], precision: str) -> Updater:
+    on_gpu = parameters[0].is_cuda
+    if config.train.optimizer == "adamw_8bit":
+        try:
+            from bitsandbytes.optim import AdamW8bit
+        except ImportError as error:
+            raise EnvironmentFault("train.optimizer = 'adamw_8bit' needs bitsandbytes; install it with: pip install bitsandbytes") from error
+        optimizer = AdamW8bit(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay, fused=True)
+    scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=precision == "fp16")
+    return Updater(parameters, optimizer, scaler, config.train.max_grad_norm)
+
+
+def _fingerprint(config: Config, prepared: Prepared, precision: str) -> dict[str, str]:
+    """What an exact resume depends on, by the name a person reads when it has changed."""
+    parts = {
+        "data": prepared.fingerprint,
+        "model": [config.model.name, config.model.revision, config.model.quantization],
+        "adapter": msgspec.to_builtins(config.lora),
+        "batch": [config.train.batch_size, config.train.gradient_accumulation_steps, config.data.packing, config.data.max_seq_length],
+        "schedule": [config.train.learning_rate, config.train.num_epochs, config.train.max_steps, config.train.scheduler, config.train.warmup_ratio],
+        "seed": config.train.seed,
+        "precision": precision,
+        "torch": torch.__version__,
+    }
+    return {name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16] for name, value in parts.items()}
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,95 @@
+"""What is in a checkpoint: safetensors and JSON, no pickle anywhere. How it gets onto the disk is `engine.manifest`.
+
+A checkpoint holds the adapter in peft's own format, the optimiser's moments, and a small state. The order of examples and
+the random numbers of a step are functions of seed and step, so neither is saved. Not here: when to save (`engine.trainer`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from engine.manifest import rotate, write_verified
+from engine.run_directory import RunDirectory
+
+
+class TrainingState(msgspec.Struct, frozen=True):
+    """Everything beside tensors that the next step depends on.
+
+    fingerprint: what must not change for an exact resume (data, tokenizer, template, seed, batch …), by name.
+    """
+
+    step: int
+    tokens_seen: int
+    supervised_tokens: int
+    scaler: dict[str, Any]
+    fingerprint: dict[str, str]
+    best_eval_loss: float | None = None
+
+
+def save_checkpoint(run: RunDirectory, model: PeftModel, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int) -> tuple[Path, int]:
+    """Save after `state.step` and return (folder, bytes); older verified ones beyond `keep` go only afterwards.
+
+    Raises EnvironmentFault when the disk has no room or refuses; nothing already saved is touched then.
+    """
+    target = run.checkpoint(state.step)
+    tensors = optimizer_tensors(model, optimizer)
+
+    def write(folder: Path) -> None:
+        save_adapter(model, folder)
+        save_file(tensors, folder / "optimizer.safetensors")
+        (folder / "state.json").write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+
+    adapter_bytes = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    size = write_verified(target, write, expected_bytes=adapter_bytes + sum(t.nbytes for t in tensors.values()))
+    rotate(run, keep)
+    return target, size
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """adapter_model.safetensors and adapter_config.json, as `peft.PeftModel.from_pretrained` reads them."""
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / "adapter_model.safetensors", {"format": "pt"})
+    config = model.peft_config["default"]
+    inference = config.inference_mode
+    config.inference_mode = True
+    try:
+        config.save_pretrained(str(folder))
+    finally:
+        config.inference_mode = inference
+
+
+def restore(folder: Path, model: PeftModel, optimizer: torch.optim.Optimizer, device: torch.device) -> TrainingState:
+    """Load a checkpoint that has been verified (`engine.manifest.newest_verified`) and return its state."""
+    set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors", device=str(device)))
+    load_optimizer_tensors(model, optimizer, load_file(folder / "optimizer.safetensors", device=str(device)))
+    return read_state(folder)
+
+
+def read_state(folder: Path) -> TrainingState:
+    """The state of a verified checkpoint."""
+    return msgspec.json.decode((folder / "state.json").read_bytes(), type=TrainingState)
+
+
+def optimizer_tensors(model: PeftModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as flat tensors named '<parameter>|<key>'."""
+    return {
+        f"{name}|{key}": (value.detach() if isinstance(value, Tensor) else torch.tensor(value)).cpu().contiguous()
+        for name, parameter in model.named_parameters() if parameter in optimizer.state
+        for key, value in optimizer.state[parameter].items()
+    }  # fmt: skip
+
+
+def load_optimizer_tensors(model: PeftModel, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The reverse of `optimizer_tensors`; step counters stay where the optimiser wants them."""
+    parameters = dict(model.named_parameters())
+    for flat, value in tensors.items():
+        name, _, key = flat.rpartition("|")
+        on_host = key == "step" and not optimizer.defaults.get("fused") and not optimizer.defaults.get("capturable")
+        optimizer.state[parameters[name]][key] = value.cpu() if on_host else value
+
+

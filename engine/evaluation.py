@@ -1,0 +1,44 @@
+"""Loss over the evaluation set: token-weighted, by part, in a fixed order, without touching any random state."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from data.examples import Example
+from data.packing import pack
+
+from engine import events
+from engine.batches import build_micro_batch
+from engine.loading import LoadedModel
+from engine.train_step import forward, part_sums, read_sums
+
+
+def evaluate(
+    model: LoadedModel, examples: Sequence[Example], *, step: int, row_length: int, interrupted: Callable[[], bool], progress: Callable[[int, int], None],
+) -> events.Eval | None:  # fmt: skip
+    """The evaluation event after `step`, or None when `interrupted` asked to give up.
+
+    Rows of `row_length` tokens are evaluated one at a time and no logits are kept, so it needs less memory than a training step.
+    """
+    began = time.perf_counter()
+    lengths = [len(example.ids) for example in examples]
+    rows = pack(lengths, list(range(len(examples))), row_length)
+    sums = []
+    model.peft.eval()
+    try:
+        for done, row in enumerate(rows):
+            if interrupted():
+                return None
+            progress(done, len(rows))
+            with torch.no_grad():
+                batch = build_micro_batch([examples[index] for index in row], model.device)
+                _, losses = forward(model, batch)
+                sums.append(part_sums(losses, batch.is_thinking))
+    finally:
+        model.peft.train()
+    total = read_sums(sums)
+    return events.Eval(
+        step=step, loss=total.loss, thinking_loss=total.thinking_loss, answer_loss=total.answer_loss, perplexity=math.exp(min(total.loss, 50.0)),
+        supervised_tokens=total.tokens, examples=len(examples), seconds=time.perf_counter() - began,
+    )  # fmt: skip

@@ -1,0 +1,30 @@
+"""The result of a run: an adapter peft loads, with the tokenizer and generation settings it was trained for."""
+
+import json
+import shutil
+from pathlib import Path
+
+from peft import PeftModel
+
+from engine.checkpoint import save_adapter
+from engine.manifest import write_verified
+from engine.run_directory import RunDirectory
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+    "tokenizer.model", "chat_template.jinja", "generation_config.json",
+)  # fmt: skip
+
+
+def save_final_model(run: RunDirectory, model: PeftModel, base_folder: Path, facts: dict[str, str]) -> int:
+    """Write `final_model/` atomically and return its bytes. Raises EnvironmentFault when the disk refuses."""
+
+    def write(folder: Path) -> None:
+        save_adapter(model, folder)
+        for name in TOKENIZER_FILES:
+            if (base_folder / name).is_file():
+                shutil.copyfile(base_folder / name, folder / name)
+        (folder / "training.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    expected = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad) + (16 << 20)
+    return write_verified(run.final_model, write, expected)

@@ -1,0 +1,139 @@
+"""Base model and adapter on their device, in their precision. Not here: where the files come from (`engine.model_source`)."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from engine import attention
+from engine import config as schema
+from engine.errors import EnvironmentFault, ModelError
+from engine.precision import DTYPES
+
+
+@dataclass
+class LoadedModel:
+    """A base model with its trainable adapter.
+
+    peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits.  precision: name of the compute type.
+    """
+
+    peft: PeftModel
+    decoder: torch.nn.Module
+    head: Callable[[Tensor], Tensor]
+    vocabulary: int
+    device: torch.device
+    precision: str
+
+    def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...]) -> Tensor:
+        """(1, T, D) last hidden states of a flat row of examples."""
+        return self.decoder(input_ids=input_ids, position_ids=position_ids, lengths=lengths, use_cache=False).last_hidden_state
+
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        """fp32 adapters multiply in the compute type: the small weights are cast, never the activations."""
+        with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
+            yield
+
+    def trainable(self) -> dict[str, Tensor]:
+        """Trainable parameters by name, in the model's order."""
+        return {name: parameter for name, parameter in self.peft.named_parameters() if parameter.requires_grad}
+
+
+def pick_device() -> torch.device:
+    """The GPU where PyTorch can use one, else the CPU."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def model_type(folder: Path) -> str:
+    """`model_type` of the config, such as "qwen3". Raises ModelError for a config transformers can't read."""
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    except (ValueError, OSError, KeyError) as error:
+        raise ModelError(f"{folder}: transformers cannot read this model's config.json: {_first_line(error)}") from error
+
+
+def load_base(folder: Path, precision: str, quantization: str, device: torch.device) -> PreTrainedModel:
+    """The frozen base model on `device`. Raises ModelError for weights or an architecture that can't be loaded."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=DTYPES[precision], attn_implementation=attention.NAME, trust_remote_code=False, use_safetensors=True,
+            device_map={"": device}, quantization_config=_quantization(quantization, DTYPES[precision]), local_files_only=True,
+        )  # fmt: skip
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, OSError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(f"{folder}: this model cannot be loaded: {_first_line(error)}") from error
+    model.requires_grad_(False)
+    model.config.use_cache = False
+    return model
+
+
+def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) -> PeftModel:
+    """A trainable LoRA adapter in fp32 on `base`, initialised from `seed`. Raises ModelError for unknown target modules."""
+    torch.manual_seed(seed)
+    settings = LoraConfig(
+        task_type=TaskType.CAUSAL_LM, r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none",
+        target_modules=lora.target_modules, use_rslora=lora.variant == "rslora", use_dora=lora.variant == "dora",
+        base_model_name_or_path=name,
+    )  # fmt: skip
+    try:
+        model = get_peft_model(base, settings)
+    except ValueError as error:
+        raise ModelError(f"lora.target_modules = {lora.target_modules!r}: {_first_line(error)}; use 'all-linear' or names such as q_proj") from error
+    model.peft_config["default"].base_model_name_or_path = name
+    return model
+
+
+def prepare_training(model: PeftModel, device: torch.device, precision: str, gradient_checkpointing: bool) -> LoadedModel:
+    """`model` ready to be trained: checkpointing set, activations left in the compute type, head apart from the decoder."""
+    base = model.get_base_model()
+    if gradient_checkpointing:
+        base.gradient_checkpointing_enable({"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            # peft would copy every activation to fp32 for its fp32 adapters; autocast casts the small weights instead.
+            module.cast_input_dtype_enabled = False
+    model.train()
+    head = base.get_output_embeddings()
+    return LoadedModel(model, base.get_decoder(), _with_final_scaling(head, base.config), head.weight.shape[0], device, precision)
+
+
+def _with_final_scaling(head: torch.nn.Module, config: Any) -> Callable[[Tensor], Tensor]:
+    """The head and what some families do to its logits (Gemma 2 soft-capping, Cohere's and Granite's scales)."""
+    cap = getattr(config, "final_logit_softcapping", None)
+    scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
+    if cap is None and scale == 1.0:
+        return head
+    if cap is None:
+        return lambda hidden: head(hidden) * scale
+    return lambda hidden: torch.tanh(head(hidden) * scale / cap) * cap
+
+
+def _quantization(kind: str, compute: torch.dtype) -> BitsAndBytesConfig | None:
+    """bitsandbytes settings; the output head and the embeddings stay as they are."""
+    if kind == "none":
+        return None
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise EnvironmentFault(f"model.quantization = {kind!r} needs bitsandbytes; install it with: pip install bitsandbytes") from error
+    if kind == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute,
+        bnb_4bit_quant_storage=compute if compute != torch.float32 else torch.uint8,
+    )  # fmt: skip
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

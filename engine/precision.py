@@ -1,0 +1,55 @@
+"""The compute type this hardware really does well: asked of the GPU, measured on a CPU."""
+
+import time
+
+import torch
+
+from engine.errors import EnvironmentFault
+
+FP16_OVERFLOWS = ("qwen",)
+"""Model families whose activations leave fp16's range (NaN within steps)."""
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def choose_precision(asked: str, device: torch.device, model_type: str) -> tuple[str, str]:
+    """Name of the compute type and one sentence why.
+
+    Raises EnvironmentFault where an asked type would silently give NaN (fp16 for a family that overflows) or is not there.
+    """
+    if asked == "fp16" and model_type.startswith(FP16_OVERFLOWS):
+        raise EnvironmentFault(f"model.precision = 'fp16': {model_type} models overflow in fp16 and give NaN; use 'auto', 'bf16' or 'fp32'")
+    if asked == "bf16" and device.type == "cuda" and not _gpu_has_bf16():
+        raise EnvironmentFault(f"model.precision = 'bf16': {torch.cuda.get_device_name()} has no bf16 units; use 'auto'")
+    if asked != "auto":
+        return asked, "as configured"
+    return _choose_on_gpu(model_type) if device.type == "cuda" else _choose_on_cpu()
+
+
+def _choose_on_gpu(model_type: str) -> tuple[str, str]:
+    name = torch.cuda.get_device_name()
+    if _gpu_has_bf16():
+        return "bf16", f"{name} has bf16 units"
+    if model_type.startswith(FP16_OVERFLOWS):
+        return "fp32", f"{name} has no bf16 units and {model_type} overflows in fp16"
+    return "fp16", f"{name} has no bf16 units; fp16 with loss scaling and fp32 adapters"
+
+
+def _gpu_has_bf16() -> bool:
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _choose_on_cpu() -> tuple[str, str]:
+    fp32, bf16 = _gemm_gflops(torch.float32), _gemm_gflops(torch.bfloat16)
+    rates = f"measured {bf16:.0f} GFLOP/s in bf16, {fp32:.0f} in fp32"
+    return ("bf16", rates) if bf16 > 1.5 * fp32 else ("fp32", rates)
+
+
+def _gemm_gflops(dtype: torch.dtype, size: int = 256, budget_s: float = 0.05) -> float:
+    """Rate of a square matrix product after one warm-up; a CPU without bf16 units is up to 400 times slower in it."""
+    a = torch.randn(size, size).to(dtype)
+    a @ a
+    count, start = 0, time.perf_counter()
+    while count == 0 or time.perf_counter() - start < budget_s:
+        a @ a
+        count += 1
+    return count * 2 * size**3 / (time.perf_counter() - start) / 1e9

@@ -1,0 +1,78 @@
+"""Everything the engine says goes through here: the event queue, training.log, and TensorBoard where asked for.
+
+Nothing in it raises into the training loop.
+"""
+
+import threading
+from collections.abc import Callable
+
+from engine import events
+from engine.errors import EnvironmentFault
+from engine.queue import EventWriter
+from engine.run_directory import RunDirectory
+from engine.training_log import TrainingLog
+
+HARDWARE_EVERY_S = 2.0
+
+
+class Reporter:
+    """Emits events; `watch_hardware` adds the machine's load from a thread of its own."""
+
+    def __init__(self, run: RunDirectory):
+        self._run = run
+        self._writer = EventWriter(run.events)
+        self._log = TrainingLog(run.training_log)
+        self._board: Callable[[events.Event], None] | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def emit(self, event: events.Event) -> None:
+        """Append to the queue and the log."""
+        self._writer.emit(event)
+        self._log.write(event)
+        if self._board is not None:
+            self._board(event)
+
+    def warn(self, code: str, text: str) -> None:
+        """Emit a warning event."""
+        self.emit(events.Warning(code=code, text=text))
+
+    def watch_hardware(self, measure: Callable[[], events.Hardware]) -> None:
+        """Emit `measure()` every few seconds until `close`; a GPU that disappears ends the watching, not the run."""
+
+        def watch() -> None:
+            while not self._stop.wait(HARDWARE_EVERY_S):
+                try:
+                    self._writer.emit(measure())
+                except Exception as error:
+                    self.warn("hardware_lost", f"the machine's load can no longer be read: {error}")
+                    return
+
+        self._thread = threading.Thread(target=watch, name="hardware", daemon=True)
+        self._thread.start()
+
+    def open_tensorboard(self) -> None:
+        """Write TensorBoard files into the run directory from now on. Raises EnvironmentFault when it isn't installed."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise EnvironmentFault("track.tensorboard = true needs TensorBoard; install it with: pip install tensorboard") from error
+        writer = SummaryWriter(str(self._run.path / "tensorboard"))
+
+        def record(event: events.Event) -> None:
+            if isinstance(event, events.Step | events.Eval):
+                prefix = "train" if isinstance(event, events.Step) else "eval"
+                for name in ("loss", "thinking_loss", "answer_loss", "learning_rate", "grad_norm", "tokens_per_s"):
+                    if (value := getattr(event, name, None)) is not None:
+                        writer.add_scalar(f"{prefix}/{name}", value, event.step)
+                writer.flush()
+
+        self._board = record
+
+    def close(self, last: events.EngineStopped) -> None:
+        """Stop the hardware thread, say the last word and close the queue."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        self.emit(last)
+        self._writer.close()

@@ -1,0 +1,114 @@
+"""One optimiser step: forward and backward of its micro-batches, clipping, update.
+
+The loss is normalised by the supervised tokens of the whole step, so any split into micro-batches gives the same gradient.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.batches import MicroBatch
+from engine.loading import LoadedModel
+from engine.loss import supervised_loss
+
+
+@dataclass(frozen=True)
+class LossSums:
+    """Summed nats and token counts by part; `+` adds micro-batches."""
+
+    thinking: float = 0.0
+    answer: float = 0.0
+    thinking_tokens: int = 0
+    answer_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.thinking_tokens + self.answer_tokens
+
+    @property
+    def loss(self) -> float:
+        """Nats per supervised token; 0 when there were none."""
+        return (self.thinking + self.answer) / max(1, self.tokens)
+
+    @property
+    def thinking_loss(self) -> float | None:
+        return self.thinking / self.thinking_tokens if self.thinking_tokens else None
+
+    @property
+    def answer_loss(self) -> float | None:
+        return self.answer / self.answer_tokens if self.answer_tokens else None
+
+
+@dataclass(frozen=True)
+class StepStats:
+    """sums: losses of the step.  grad_norm: before clipping.  tokens: real tokens.  applied: whether the weights changed."""
+
+    sums: LossSums
+    grad_norm: float
+    tokens: int
+    applied: bool
+
+
+class Updater:
+    """The optimiser, the gradient scaler and the trainable parameters, as one thing a step needs."""
+
+    def __init__(self, parameters: list[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, max_grad_norm: float):
+        self.parameters, self.optimizer, self.scaler, self.max_grad_norm = parameters, optimizer, scaler, max_grad_norm
+
+    def apply(self, learning_rate: float) -> tuple[float, bool]:
+        """Clip, update, clear; return the norm before clipping and whether it was finite (a non-finite step changes nothing)."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.scaler.unscale_(self.optimizer)
+        limit = self.max_grad_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
+        finite = norm - norm == 0
+        if finite or self.scaler.is_enabled():
+            # An enabled scaler sees the non-finite gradient itself, skips the update and lowers its scale.
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm, finite
+
+    def clear(self) -> None:
+        """Forget gradients of an abandoned step."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def train_step(model: LoadedModel, micro_batches: Sequence[MicroBatch], updater: Updater, learning_rate: float) -> StepStats:
+    """Run one optimiser step over `micro_batches`. One synchronisation with the device, at the end."""
+    supervised = sum(len(batch.targets) for batch in micro_batches)
+    sums = [backward(model, batch, updater.scaler, supervised) for batch in micro_batches]
+    norm, applied = updater.apply(learning_rate)
+    return StepStats(read_sums(sums), norm, sum(batch.tokens for batch in micro_batches), applied)
+
+
+def backward(model: LoadedModel, batch: MicroBatch, scaler: torch.amp.GradScaler, supervised: int) -> Tensor:
+    """Add one micro-batch's gradient, divided by the step's `supervised` tokens; return its (4,) sums on the device."""
+    loss, losses = forward(model, batch)
+    scaler.scale(loss / max(1, supervised)).backward()
+    return part_sums(losses, batch.is_thinking)
+
+
+def forward(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+    """Summed loss with gradient, and the (N,) losses of the supervised tokens."""
+    with model.autocast():
+        hidden = model.hidden(batch.input_ids, batch.position_ids, batch.lengths)
+        return supervised_loss(hidden[0, batch.rows], batch.targets, model.head, model.vocabulary)
+
+
+def part_sums(losses: Tensor, is_thinking: Tensor) -> Tensor:
+    """(4,) fp64: summed nats of thinking and of answer, then their token counts; stays on the device."""
+    thinking = is_thinking.double()
+    nats = losses.double()
+    return torch.stack([(nats * thinking).sum(), (nats * (1 - thinking)).sum(), thinking.sum(), (1 - thinking).sum()])
+
+
+def read_sums(sums: Sequence[Tensor]) -> LossSums:
+    """Bring the sums of all micro-batches to the host in one transfer."""
+    if not sums:
+        return LossSums()
+    thinking, answer, thinking_tokens, answer_tokens = torch.stack(list(sums)).sum(0).tolist()
+    return LossSums(thinking, answer, int(thinking_tokens), int(answer_tokens))
