@@ -91,18 +91,18 @@ def _read_pid(file: int) -> int:
 
 
 def create(output_dir: Path, name: str) -> RunDirectory:
-    """Make a new run directory (mode 0700). A taken automatic name gets a number.
+    """Make a new run directory (mode 0700).
 
     Raises RunError for a bad name or one in use, EnvironmentFault where the folder can't be made.
     """
     if not NAME.fullmatch(name) or name.strip(".") == "":
         raise RunError(f"run name {name!r} is not allowed: use 1 to 64 of the letters A-Z a-z 0-9 . _ -")
     path = output_dir / name
+    if path.exists():
+        raise RunError(f"{path}: this run exists; choose another --name, or go on with `danlu resume {name}`")
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
-    except FileExistsError:
-        raise RunError(f"{path}: this run exists; choose another --name, or go on with `danlu resume {name}`") from None
     except OSError as error:
         raise EnvironmentFault(f"{path}: cannot make the run directory ({error.strerror}); set run.output_dir to a folder you can write to") from error
     return RunDirectory(path)

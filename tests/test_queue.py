@@ -1,0 +1,140 @@
+"""The durable queue: gapless, torn-proof, never raising, any number of readers."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from engine import commands, events
+from engine.queue import EventWriter, Tail, append_command
+
+
+def read_all(path):
+    return Tail(path, events.decode).read()
+
+
+def test_reader_waits_for_the_newline(run_dir):
+    """A half-written event is not returned until its line is complete."""
+    run_dir.events.write_bytes(b'{"type":"phase","seq":0,"time":1.0,"na')
+    tail = Tail(run_dir.events, events.decode)
+
+    assert tail.read() == []
+    assert tail.offset == 0
+
+    with open(run_dir.events, "ab") as file:
+        file.write(b'me":"load"}\n')
+    assert [event.name for event in tail.read()] == ["load"]
+
+
+def test_a_torn_last_line_is_cut_and_seq_goes_on(run_dir):
+    """A writer killed in mid-line leaves no gap and no garbage for the next one."""
+    first = EventWriter(run_dir.events)
+    first.emit(events.Phase(name="load"))
+    first.emit(events.Phase(name="train"))
+    first.close()
+    with open(run_dir.events, "ab") as file:
+        file.write(b'{"type":"phase","seq":2,"ti')
+
+    second = EventWriter(run_dir.events)
+    second.emit(events.Phase(name="save"))
+    second.close()
+
+    assert [(event.seq, event.name) for event in read_all(run_dir.events)] == [(0, "load"), (1, "train"), (2, "save")]
+
+
+def test_a_full_disk_holds_events_back_and_loses_none(run_dir, monkeypatch):
+    """While writes are refused nothing raises; once there is room all events arrive in order."""
+    writer = EventWriter(run_dir.events)
+    real_write = os.write
+
+    def refuse(file, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", refuse)
+    for index in range(5):
+        writer.emit(events.Phase(name="train", done=index))
+    monkeypatch.setattr(os, "write", real_write)
+    writer.emit(events.Phase(name="train", done=5))
+    writer.close()
+
+    assert [(event.seq, event.done) for event in read_all(run_dir.events)] == [(n, n) for n in range(6)]
+
+
+def test_a_half_written_line_on_a_full_disk_is_taken_back(run_dir, monkeypatch):
+    """A short write leaves no torn line between two whole ones."""
+    writer = EventWriter(run_dir.events)
+    real_write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real_write(file, data[:7]))
+    writer.emit(events.Phase(name="load"))
+    monkeypatch.setattr(os, "write", real_write)
+    writer.emit(events.Phase(name="train"))
+    writer.close()
+
+    assert [event.name for event in read_all(run_dir.events)] == ["load", "train"]
+
+
+def test_threads_share_one_writer_without_gaps(run_dir):
+    """The loop and the hardware sampler emit at once; seq stays 0, 1, 2 … in file order."""
+    writer = EventWriter(run_dir.events)
+
+    def many():
+        for _ in range(200):
+            writer.emit(events.Phase(name="train"))
+
+    threads = [threading.Thread(target=many) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+
+    assert [event.seq for event in read_all(run_dir.events)] == list(range(800))
+
+
+def test_unknown_events_and_garbage_are_survived(run_dir):
+    """An event of a newer engine is kept whole; a line that is no event is passed over."""
+    run_dir.events.write_bytes(b'{"type":"telepathy","seq":0,"time":1.0,"mood":"good"}\nnot json\n{"type":"phase","seq":1,"time":2.0,"name":"load"}\n')
+
+    unknown, phase = read_all(run_dir.events)
+
+    assert isinstance(unknown, events.Unknown)
+    assert unknown.fields["mood"] == "good"
+    assert phase.name == "load"
+
+
+def test_a_non_finite_loss_is_still_an_event(run_dir):
+    """NaN cannot be written as JSON; the event must not be lost for it."""
+    writer = EventWriter(run_dir.events)
+    writer.emit(events.Eval(step=1, loss=float("nan"), thinking_loss=None, answer_loss=None, perplexity=1.0, supervised_tokens=1, examples=1, seconds=0.1))
+    writer.close()
+
+    (event,) = read_all(run_dir.events)
+    assert event.seq == 0
+
+
+def test_commands_of_two_consoles_never_mix(run_dir):
+    """Two processes append at once; every command arrives whole."""
+    program = (
+        "import sys; from pathlib import Path; from engine import commands, queue\n"
+        "for n in range(100): queue.append_command(Path(sys.argv[1]), commands.Command(id=f'{sys.argv[2]}-{n}', time=0.0, type='sample', prompt='问' * 50))"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(run_dir.commands), name]) for name in ("a", "b")]
+    assert [process.wait() for process in processes] == [0, 0]
+
+    received = Tail(run_dir.commands, commands.decode).read()
+    assert sorted(command.id for command in received) == sorted(f"{name}-{n}" for name in "ab" for n in range(100))
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b'{"id":"x","time":0,"type":"explode"}', b'{"id":1,"time":0,"type":"stop"}', b"\xff\xfe"])
+def test_what_is_no_command_is_none(line):
+    """Torn, foreign or wrongly typed lines never become commands."""
+    assert commands.decode(line) is None
+
+
+def test_append_command_tells_when_it_cannot(tmp_path):
+    """The console must be able to say that the command did not go out."""
+    with pytest.raises(OSError):
+        append_command(tmp_path / "missing" / "commands.jsonl", commands.Command(id="1", time=0.0, type="stop"))
