@@ -1,0 +1,135 @@
+"""The composition root of the console: screens by name, global keys, the palette, the theme. It connects; screens do the work."""
+
+import importlib
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from data.errors import DanluError
+from engine.config_file import Document
+from tui import gate
+from tui.keymap import bind, keymap_file, read_keymap
+from tui.session import Session
+from tui.texts import tr
+from tui.theme import FURNACE, FURNACE_LIGHT
+from tui.widgets.bars import TABS, key_name, label
+
+SCREENS = {
+    "hardware": "HardwareScreen",
+    "data": "DataScreen",
+    "config": "ConfigScreen",
+    "train": "TrainScreen",
+    "runs": "RunsScreen",
+}
+"""Tab name → class in `tui.screens.<tab name>`."""
+
+
+class DanluApp(App[None]):
+    """`DanluApp(session, start_screen).run(mouse=…)`."""
+
+    CSS_PATH = "danlu.tcss"
+    TITLE = "Danlu"
+    BINDINGS: ClassVar = [
+        *[bind(str(number), f"open('{tab}')", f"common.keys.{tab}", show=False) for number, tab in enumerate(TABS, 1)],
+        bind("question_mark", "help", "common.keys.help"),
+        bind("q", "leave", "common.keys.quit"),
+        bind("ctrl+p", "command_palette", "common.keys.palette", show=False, priority=True),
+    ]
+
+    def __init__(self, session: Session, start_screen: str = "runs"):
+        self.DEFAULT_MODE = start_screen  # before textual reads it, so that no empty screen is painted first
+        super().__init__()
+        self.session = session
+        for tab in TABS:
+            self.add_mode(tab, partial(_make_screen, tab))
+        self.animation_level = "none"
+        self.register_theme(FURNACE)
+        self.register_theme(FURNACE_LIGHT)
+        self.theme = os.environ.get("TEXTUAL_THEME", FURNACE.name)
+
+    def on_mount(self) -> None:
+        try:
+            self.set_keymap(read_keymap(keymap_file()))
+        except DanluError as error:
+            self.notify(gate.safe(str(error)), severity="error", markup=False)
+
+    def action_open(self, tab: str) -> None:
+        """Show the screen `tab`, imported and made when it is first asked for."""
+        try:
+            importlib.import_module(f"tui.screens.{tab}")
+        except ModuleNotFoundError as error:
+            self.notify(tr("common.no_screen", name=tr(f"common.tab.{tab}"), reason=str(error)), severity="error", markup=False)
+            return
+        self.switch_mode(tab)
+
+    def open_data(self, path: Path) -> None:
+        """Show `path` on the data screen."""
+        self.session.data_path = path
+        self.action_open("data")
+
+    def edit_config(self, document: Document) -> None:
+        """Edit `document` on the configuration screen."""
+        self.session.document = document
+        self.action_open("config")
+
+    def attach(self, run) -> None:
+        """Follow `run` on the training screen."""
+        self.session.run = run
+        self.action_open("train")
+
+    @work(thread=True, exclusive=True, group="start")
+    def start_run(self, document: Document) -> None:
+        """Start an engine for `document` and attach to it; what goes wrong is shown, and nothing is left half started."""
+        from tui.start import start_run
+
+        try:
+            run = start_run(document)
+        except (DanluError, OSError) as error:
+            self.call_from_thread(self.notify, gate.safe_lines(str(error)), severity="error", timeout=15, markup=False)
+            return
+        self.call_from_thread(self.attach, run)
+
+    def action_help(self) -> None:
+        """Every key that does something here."""
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.screen))
+
+    def action_leave(self) -> None:
+        """Close the console; a run goes on, and the shell is told how to come back to it."""
+        run = self.session.run
+        self.exit(message=tr("common.left_running", name=run.name) if run is not None and run.is_alive() else None)
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        """Our screens and this screen's actions, in the user's language."""
+        for number, tab in enumerate(TABS, 1):
+            yield SystemCommand(f"{number} {tr(f'common.tab.{tab}')}", "", lambda tab=tab: self.action_open(tab))
+        for active in screen.active_bindings.values():
+            if "." in active.binding.description and active.node is not self:
+                yield SystemCommand(label(active.binding), key_name(active.binding), lambda a=active: self._act(a))
+        yield SystemCommand(tr("common.keys.help"), "?", self.action_help)
+        yield SystemCommand(tr("common.keys.mouse"), "", self.action_toggle_mouse)
+        yield SystemCommand(tr("common.keys.quit"), "q", self.action_leave)
+
+    def action_toggle_mouse(self) -> None:
+        """Take the mouse, or give it back to the terminal."""
+        driver = self._driver
+        if driver is None:
+            return
+        on = not getattr(driver, "_mouse", False)
+        driver._mouse = on
+        getattr(driver, "_enable_mouse_support" if on else "_disable_mouse_support", lambda: None)()
+        self.notify(tr("common.mouse.on" if on else "common.mouse.off"))
+
+    async def _act(self, active) -> None:
+        await self.run_action(active.binding.action, active.node)
+
+
+def _make_screen(tab: str) -> Screen:
+    return getattr(importlib.import_module(f"tui.screens.{tab}"), SCREENS[tab])()

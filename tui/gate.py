@@ -1,0 +1,79 @@
+"""The one gate for outside text: data, model output, log lines, file names, error messages.
+
+What comes out is harmless on a terminal and reads as what went in: control characters, escape sequences, bidirectional
+and zero-width controls are made visible. Content objects carry it to the screen; markup never sees it.
+"""
+
+import re
+
+from rich.cells import cell_len
+from textual.content import Content
+
+TAB = "    "
+
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\uffff\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)  # fmt: skip
+_PRESENTATION = "\ufe0e\ufe0f"
+"""Text or emoji style of the character before: dropped, because terminals disagree about the width it gives."""
+
+
+def safe(text: str) -> str:
+    """`text` as one harmless line: newlines become ␊, tabs spaces, controls visible, lone surrogates U+FFFD."""
+    return _CONTROLS.sub(_visible, text)
+
+
+def safe_lines(text: str) -> str:
+    """The same with newlines kept."""
+    return _CONTROLS.sub(_visible_in_lines, text)
+
+
+def cells(text: str) -> int:
+    """Width of `text` in terminal cells."""
+    return cell_len(text)
+
+
+def clip(text: str, width: int) -> str:
+    """`text` in at most `width` cells, with … where something was left out."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 0:
+        return ""
+    kept, used = [], 1
+    for character in text:
+        used += cell_len(character)
+        if used > width:
+            break
+        kept.append(character)
+    return "".join(kept) + "…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: clipped, or filled with spaces behind it (`right`: before it)."""
+    text = clip(text, width)
+    fill = " " * (width - cell_len(text))
+    return fill + text if right else text + fill
+
+
+def styled(text: str, style: str = "") -> Content:
+    """Outside text, newlines kept, as content with one style."""
+    return Content.styled(safe_lines(text), style)
+
+
+def _visible(match: re.Match[str]) -> str:
+    character = match.group()
+    code = ord(character)
+    if character == "\t":
+        return TAB
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    if 0xD800 <= code <= 0xDFFF or (code >= 0xFFFC and code <= 0xFFFF):
+        return "\ufffd"
+    return "" if character in _PRESENTATION else f"⟨U+{code:04X}⟩"
+
+
+def _visible_in_lines(match: re.Match[str]) -> str:
+    return "\n" if match.group() == "\n" else _visible(match)

@@ -1,0 +1,72 @@
+"""What every screen has: the tab line above, the key line below, the session, one way to show an error.
+
+A screen says its `tab`, gives its widgets in `compose_body` and declares BINDINGS with `tui.keymap.bind`.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from data.errors import DanluError
+from tui import gate
+from tui.session import Session
+from tui.texts import tr
+from tui.widgets.bars import KeyBar, TabHeader
+
+if TYPE_CHECKING:
+    from tui.app import DanluApp
+
+SMALLEST = (60, 16)
+
+
+class DanluScreen(Screen[None]):
+    """Base of the numbered screens."""
+
+    tab: ClassVar[str] = ""
+    AUTO_FOCUS = ""
+
+    def compose(self) -> ComposeResult:
+        yield TabHeader(self.tab, self.session)
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield Static("", id="too-small", markup=False)
+        yield KeyBar()
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The widgets between the two lines."""
+        raise NotImplementedError
+
+    @property
+    def danlu(self) -> "DanluApp":
+        """The application, typed."""
+        return cast("DanluApp", self.app)
+
+    @property
+    def session(self) -> Session:
+        """What the screens share."""
+        return self.danlu.session
+
+    def notify_error(self, error: Exception) -> None:
+        """Show an error's one message; anything but a `DanluError` or an OSError is a defect and goes on up."""
+        if not isinstance(error, DanluError | OSError):
+            raise error
+        self.say(str(error), severity="error")
+
+    def say(self, text: str, severity: str = "information") -> None:
+        """A note in the corner; `text` may come from outside."""
+        self.app.notify(gate.safe_lines(text), severity=severity, timeout=12 if severity == "error" else 5, markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Under 60×16 one sentence stands in for the screen."""
+        width, height = event.size
+        small = width < SMALLEST[0] or height < SMALLEST[1]
+        self.set_class(small, "too-small")
+        if small:
+            needs = tr("common.too_small", width=width, height=height, need_width=SMALLEST[0], need_height=SMALLEST[1])
+            self.query_one("#too-small", Static).update(gate.styled(needs))

@@ -1,0 +1,24 @@
+"""What the screens share: the configuration being edited, the data file, the attached run, where runs live."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.config_file import Document
+from engine.run_directory import RunDirectory
+from tui import glyphs
+
+
+@dataclass
+class Session:
+    """Plain state; screens read it when they are shown, and change it only through `DanluApp`'s methods."""
+
+    document: Document | None = None
+    data_path: Path | None = None
+    run: RunDirectory | None = None
+    output_dir: Path = field(default_factory=lambda: Path("runs"))
+    ascii: bool = False
+
+    @property
+    def glyphs(self) -> glyphs.Glyphs:
+        """The signs to draw with."""
+        return glyphs.ASCII if self.ascii else glyphs.UNICODE
