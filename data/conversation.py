@@ -29,6 +29,10 @@ class Conversation(Struct, frozen=True):
         """Whether any assistant turn shows its reasoning."""
         return any(turn.reasoning for turn in self.turns)
 
+    def with_system(self, system: str) -> "Conversation":
+        """The same conversation with this system prompt if it brings none."""
+        return self if self.system or not system else Conversation(self.turns, system, self.difficulty, self.category, self.tools)
+
     def before(self, turn: int) -> "Conversation":
         """The same conversation up to, but without, turn number `turn`."""
         return self._with_turns(self.turns[:turn])
