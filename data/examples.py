@@ -64,9 +64,10 @@ class ExampleBuilder:
     text holds a control token, which was encoded as plain text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, settings: ExampleSettings, where: Callable[[int], str] = lambda record: f"record {record + 1}"):
-        """where: how a message names a record."""
-        self._tokenizer, self._settings, self._where = tokenizer, settings, where
+    def __init__(self, tokenizer: Tokenizer, settings: ExampleSettings, where: Callable[[int], str] | None = None):
+        """where: how a message names a record; "record 1" without it."""
+        self._tokenizer, self._settings = tokenizer, settings
+        self._where = where or (lambda record: f"record {record + 1}")
         self.counts: Counter[str] = Counter()
 
     def build(self, conversations: Iterable[tuple[int, Conversation]]) -> Iterator[list[Example]]:
@@ -82,12 +83,13 @@ class ExampleBuilder:
 
     def _lay_out(self, record: int, conversation: Conversation) -> Iterator[tuple[int, int, Layout]]:
         conversation = conversation.with_system(self._settings.system)
+        keep_empty = self._settings.missing_thinking == "keep"
         for turn in conversation.assistant_turns():
             if conversation.turns[turn].reasoning is None and self._settings.missing_thinking == "drop":
                 self.counts["without_thinking"] += 1
                 continue
             try:
-                yield record, turn, lay_out(conversation.through(turn), self._tokenizer, keep_empty=self._settings.missing_thinking == "keep")
+                yield record, turn, lay_out(conversation.through(turn), self._tokenizer, keep_empty)
             except TemplateError as error:
                 raise TemplateError(f"{self._where(record)}: {error}") from error
 

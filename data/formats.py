@@ -115,8 +115,8 @@ def _turn(said: Said, remarks: list[Problem]) -> Turn:
         reasoning = _one_reasoning(said, split.reasoning)
         content = split.answer
     if not content.strip():
-        what = "nothing follows the thinking block" if reasoning else "the text is empty"
-        raise RecordError(said.field, "empty", f"{what}; fill it in or delete the record")
+        what = "has nothing after its thinking block" if reasoning else "is empty"
+        raise RecordError(said.field, "empty", f"{said.field!r} {what}; fill it in or delete the record")
     return Turn(said.role, content, reasoning)
 
 

@@ -114,23 +114,22 @@ class Tokenizer:
 
     def guard_for(self, conversation: Conversation) -> str:
         """A character that is in none of the texts, or '' when they hold no control token."""
-        texts = [conversation.system, *(text for turn in conversation.turns for text in (turn.content, turn.reasoning or ""))]
-        if conversation.tools:
-            texts.append(json.dumps(conversation.tools, ensure_ascii=False))
-        if not any(self._guard_patterns["user"].search(text) for text in texts):
+        tools = json.dumps(conversation.tools, ensure_ascii=False) if conversation.tools else ""
+        texts = [("system", conversation.system), ("tool", tools)]
+        texts += [(turn.role, text) for turn in conversation.turns for text in (turn.content, turn.reasoning or "")]
+        if not any(self.control_tokens_in(text, role) for role, text in texts):
             return ""
-        return free_character(texts)
+        return free_character(text for _, text in texts)
 
     def guard_text(self, text: str, role: str, guard: str) -> str:
         """`text` with the control tokens that its author may not write broken by `guard`."""
         if not guard:
             return text
-        pattern = self._guard_patterns["assistant" if role == "assistant" else "user"]
-        return pattern.sub(lambda token: token[0][0] + guard + token[0][1:], text)
+        return self._guard_pattern(role).sub(lambda token: token[0][0] + guard + token[0][1:], text)
 
-    def control_tokens_in(self, text: str) -> list[str]:
-        """The control tokens that stand in a text from data, in order."""
-        return self._guard_patterns["user"].findall(text)
+    def control_tokens_in(self, text: str, role: str = "user") -> list[str]:
+        """The control tokens in a text from data that its author may not write, in order."""
+        return self._guard_pattern(role).findall(text)
 
     def prompt_ids(self, conversation: Conversation) -> list[int]:
         """Ids of a conversation ending in the generation prompt: what the model is given to go on from."""
@@ -139,6 +138,9 @@ class Tokenizer:
     def writes_tools(self) -> bool:
         """Whether the template shows the model the tools it may call."""
         return "tools" in self._template.source
+
+    def _guard_pattern(self, role: str) -> re.Pattern[str]:
+        return self._guard_patterns["assistant" if role == "assistant" else "user"]
 
     def _message(self, role: str, content: str, reasoning: str | None, guard: str) -> dict[str, Any]:
         message: dict[str, Any] = {"role": role, "content": self.guard_text(content, role, guard)}
@@ -199,7 +201,7 @@ class Encoded:
         self._encodings, self._guard = encodings, text.guard
         # Characters and tokens of the newline that kept SentencePiece from adding a space, per piece.
         self._prefix = [prefix if continued or number else 0 for number in range(len(encodings))]
-        self._skip = [encoding.char_to_token(0) + 1 if drop else 0 for encoding, drop in zip(encodings, self._prefix, strict=True)]
+        self._skip = [(encoding.char_to_token(0) or 0) + 1 if drop else 0 for encoding, drop in zip(encodings, self._prefix, strict=True)]
         self.ids = [id for encoding, skip in zip(encodings, self._skip, strict=True) for id in encoding.ids[skip:]]
         self._text = text.text
 

@@ -1,0 +1,219 @@
+"""A data file made ready for training: read, split without leaks, turned into examples, with everything odd said aloud.
+
+Decides nothing about models or batches; what it needs of a configuration is `PreparationSettings`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from data.conversation import Conversation
+from data.errors import DataError
+from data.examples import Example, ExampleBuilder, ExampleSettings
+from data.near_duplicates import near_duplicate_groups
+from data.reading import Dataset, Record, read_file
+from data.splitting import Split, split
+from data.tokenizer import Tokenizer
+
+ENOUGH_THINKING = 0.75
+"""Under this share of records with reasoning a thinking model starts to lose the habit."""
+
+Progress = Callable[[str, int, int], None]
+
+
+class PreparationSettings(Struct, frozen=True):
+    """The keys of section [data] that decide what is trained on; names and meaning as there."""
+
+    path: str
+    eval_path: str = ""
+    eval_fraction: float = 0.05
+    format: str = "auto"
+    max_seq_length: int = 1024
+    over_length: Literal["drop", "truncate_thinking", "fail"] = "drop"
+    missing_thinking: Literal["mask", "drop", "keep"] = "mask"
+    strict: bool = False
+    system: str = ""
+    limit: int | None = None
+
+
+@dataclass
+class Prepared:
+    """Examples of both sets and what became of the records.
+
+    counts: as `ExampleBuilder.counts`, over both sets.  remarks: (code, sentence) of what the user should know.
+    fingerprint: sha256 of all ids and parts and of the tokenizer.  leaks: evaluation records of a file of their own that are
+    near duplicates of training records.
+    """
+
+    train: list[Example]
+    eval: list[Example]
+    eval_records: list[Record]
+    dataset: Dataset
+    split: Split
+    counts: Counter[str]
+    system: str
+    fingerprint: str
+    eval_dataset: Dataset | None = None
+    leaks: int = 0
+    remarks: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def format(self) -> str:
+        return self.dataset.format
+
+    @property
+    def records(self) -> int:
+        """Usable records of the training file."""
+        return len(self.dataset.records)
+
+    @property
+    def invalid(self) -> int:
+        return self.dataset.invalid + (self.eval_dataset.invalid if self.eval_dataset else 0)
+
+    @property
+    def dropped_over_length(self) -> int:
+        return self.counts["over_length"]
+
+    @property
+    def with_thinking(self) -> int:
+        return sum(record.conversation.has_thinking for record in self.dataset.records)
+
+    @property
+    def without_thinking(self) -> int:
+        return self.records - self.with_thinking
+
+    def prompts(self, count: int) -> list[Conversation]:
+        """The first `count` different questions of the evaluation records (of the training ones if there are none), unanswered."""
+        found: dict[str, Conversation] = {}
+        for record in self.eval_records or self.dataset.records:
+            if len(found) >= count:
+                break
+            conversation = record.conversation
+            asked = conversation.before(conversation.assistant_turns()[-1]).with_system(self.system)
+            if asked.turns[-1].role == "user":
+                found.setdefault(asked.text(), asked)
+        return list(found.values())
+
+    def write_split(self, path: Path) -> None:
+        """Write which record is in which part. Raises OSError."""
+        self.split.write(path)
+
+
+def prepare(settings: PreparationSettings, tokenizer: Tokenizer, seed: int, progress: Progress) -> Prepared:
+    """Examples for training and evaluation.
+
+    progress: called with a phase's name (read, group, train, eval), records done and records in all.
+    Raises DataError for an unusable file and when nothing is left to train on, TemplateError for an unusable template.
+    """
+    dataset = _read(settings, settings.path, progress)
+    eval_dataset = _read(settings, settings.eval_path, progress) if settings.eval_path else None
+    parts, leaks = _split(dataset, eval_dataset, settings, seed, progress)
+    train_records = [dataset.records[index] for index in parts.indices("train")]
+    eval_records = eval_dataset.records if eval_dataset else [dataset.records[index] for index in parts.indices("eval")]
+    eval_path = (eval_dataset or dataset).path
+    train, counts = _build(train_records, dataset.path, settings, tokenizer, lambda done, total: progress("train", done, total))
+    if not train:
+        raise _nothing_left(settings, train_records, counts)
+    evaluation, eval_counts = _build(eval_records, eval_path, settings, tokenizer, lambda done, total: progress("eval", done, total))
+    fingerprint = _fingerprint(train, evaluation, tokenizer)
+    prepared = Prepared(
+        train, evaluation, eval_records, dataset, parts, counts + eval_counts, settings.system, fingerprint, eval_dataset, leaks
+    )
+    prepared.remarks = list(_remarks(prepared, settings, tokenizer))
+    return prepared
+
+
+def _read(settings: PreparationSettings, path: str, progress: Progress) -> Dataset:
+    progress("read", 0, 0)
+    return read_file(Path(path), settings.format, settings.strict, settings.limit)
+
+
+def _split(
+    dataset: Dataset, eval_dataset: Dataset | None, settings: PreparationSettings, seed: int, progress: Progress
+) -> tuple[Split, int]:
+    """The split, and how many records of a separate evaluation file are near duplicates of training records."""
+
+    def tell(done: int, total: int) -> None:
+        progress("group", done, total)
+
+    if eval_dataset is None and settings.eval_fraction > 0:
+        ratios = {"train": 1 - settings.eval_fraction, "eval": settings.eval_fraction}
+        return split(dataset.records, ratios, seed, progress=tell), 0
+    count, other = len(dataset.records), eval_dataset.records if eval_dataset else []
+    texts = [record.conversation.text() for record in [*dataset.records, *other]]
+    groups = near_duplicate_groups(texts, tell) if other else list(range(count))
+    training = set(groups[:count])
+    leaks = sum(group in training for group in groups[count:])
+    return Split(["train"] * count, groups[:count], {"train": count}, {"train": 1.0}, seed), leaks
+
+
+def _build(
+    records: list[Record], path: Path, settings: PreparationSettings, tokenizer: Tokenizer, progress: Callable[[int, int], None]
+) -> tuple[list[Example], Counter[str]]:
+    lines = {record.index: record.line for record in records}
+    places = {record.index: place for place, record in enumerate(records)}
+    limits = ExampleSettings(settings.max_seq_length, settings.over_length, settings.missing_thinking, settings.system)
+    builder = ExampleBuilder(tokenizer, limits, lambda index: f"{path}:{lines[index]}")
+    examples: list[Example] = []
+    progress(0, len(records))
+    for batch in builder.build((record.index, record.conversation) for record in records):
+        examples += batch
+        if batch:
+            progress(places[batch[-1].record] + 1, len(records))
+    progress(len(records), len(records))
+    return examples, builder.counts
+
+
+def _nothing_left(settings: PreparationSettings, records: list[Record], counts: Counter[str]) -> DataError:
+    reasons = []
+    if not records:
+        reasons.append("all records went to evaluation: lower data.eval_fraction or add records")
+    if counts["over_length"]:
+        limit = f"data.max_seq_length = {settings.max_seq_length}"
+        reasons.append(f"{counts['over_length']} are longer than {limit}: raise it, or set data.over_length = 'truncate_thinking'")
+    if counts["without_thinking"]:
+        reasons.append(f"{counts['without_thinking']} have no reasoning: set data.missing_thinking = 'mask'")
+    return DataError(f"{settings.path}: no example is left to train on; {'; '.join(reasons)}")
+
+
+def _remarks(prepared: Prepared, settings: PreparationSettings, tokenizer: Tokenizer) -> Iterable[tuple[str, str]]:
+    """What a careful user would want to hear before the first step."""
+    counts, records = prepared.counts, prepared.records
+    if prepared.invalid:
+        path, first = next((d.path, d.faults[0]) for d in (prepared.dataset, prepared.eval_dataset) if d is not None and d.faults)
+        yield "invalid_records", f"{prepared.invalid} records cannot be used and are left out; the first, {path}:{first.line}: {first.text}"
+    if prepared.with_thinking < ENOUGH_THINKING * records:
+        share = 100 * prepared.with_thinking / records
+        yield "little_thinking", f"only {share:.0f} % of the records show reasoning; under 75 % the model may unlearn to think"
+    if counts["over_length"]:
+        yield "over_length", f"{counts['over_length']} examples are longer than {settings.max_seq_length} tokens and are dropped"
+    if counts["truncated"]:
+        limit = f"{settings.max_seq_length} tokens"
+        yield "truncated", f"the reasoning of {counts['truncated']} examples is cut to fit {limit}; answers are whole"
+    if counts["without_thinking"]:
+        yield "dropped_without_thinking", f"{counts['without_thinking']} examples without reasoning are dropped"
+    if counts["control_tokens"]:
+        yield "control_tokens", f"{counts['control_tokens']} records hold control tokens in their text; they are encoded as plain text"
+    texts = [record.conversation.text() for record in prepared.dataset.records]
+    if doubles := len(texts) - len(set(texts)):
+        yield "exact_duplicates", f"{doubles} records are exact duplicates of others; they weigh double in training"
+    if prepared.leaks:
+        yield "eval_overlap", f"{prepared.leaks} evaluation records are near duplicates of training records: the evaluation flatters"
+    if not tokenizer.writes_tools() and any(record.conversation.tools for record in prepared.dataset.records):
+        yield "tools_ignored", "the chat template does not show tools to the model; their descriptions are left out"
+    if settings.eval_fraction > 0 and not prepared.eval:
+        yield "no_evaluation", "no evaluation example is left, so there will be no evaluation loss"
+
+
+def _fingerprint(train: list[Example], evaluation: list[Example], tokenizer: Tokenizer) -> str:
+    digest = hashlib.sha256(tokenizer.fingerprint.encode())
+    for examples in (train, evaluation):
+        digest.update(b"%d\n" % len(examples))
+        for example in examples:
+            digest.update(b"%d " % len(example.ids) + example.ids.tobytes() + example.parts)
+    return digest.hexdigest()
