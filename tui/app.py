@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +13,9 @@ from textual.screen import Screen
 
 from data.errors import DanluError
 from engine.config_file import Document
+from engine.run_directory import RunDirectory
 from tui import gate
+from tui.driver import hardened
 from tui.keymap import bind, keymap_file, read_keymap
 from tui.session import Session
 from tui.texts import tr
@@ -31,7 +33,7 @@ SCREENS = {
 
 
 class DanluApp(App[None]):
-    """`DanluApp(session, start_screen).run(mouse=…)`."""
+    """`DanluApp(session, start_screen).run()`."""
 
     CSS_PATH = "danlu.tcss"
     TITLE = "Danlu"
@@ -44,7 +46,7 @@ class DanluApp(App[None]):
 
     def __init__(self, session: Session, start_screen: str = "runs"):
         self.DEFAULT_MODE = start_screen  # before textual reads it, so that no empty screen is painted first
-        super().__init__()
+        super().__init__(driver_class=hardened(self.get_driver_class()))
         self.session = session
         for tab in TABS:
             self.add_mode(tab, partial(_make_screen, tab))
@@ -53,7 +55,12 @@ class DanluApp(App[None]):
         self.register_theme(FURNACE_LIGHT)
         self.theme = os.environ.get("TEXTUAL_THEME", FURNACE.name)
 
+    def run(self, **options) -> None:
+        """Run until left. The mouse stays with the terminal over SSH, where selecting text matters more."""
+        super().run(**{"mouse": "SSH_CONNECTION" not in os.environ} | options)
+
     def on_mount(self) -> None:
+        self.set_class(self.session.ascii, "ascii")
         try:
             self.set_keymap(read_keymap(keymap_file()))
         except DanluError as error:
@@ -78,22 +85,32 @@ class DanluApp(App[None]):
         self.session.document = document
         self.action_open("config")
 
-    def attach(self, run) -> None:
-        """Follow `run` on the training screen."""
-        self.session.run = run
+    def attach(self, run: RunDirectory, just_launched: bool = False) -> None:
+        """Follow `run` on the training screen. just_launched: its engine may need a moment to show itself."""
+        self.session.run, self.session.is_launching = run, just_launched
         self.action_open("train")
 
-    @work(thread=True, exclusive=True, group="start")
     def start_run(self, document: Document) -> None:
         """Start an engine for `document` and attach to it; what goes wrong is shown, and nothing is left half started."""
         from tui.start import start_run
 
+        self._launch(lambda: start_run(document))
+
+    def resume_run(self, run: RunDirectory) -> None:
+        """Start an engine that goes on where `run` was left, and attach to it."""
+        from tui.start import resume_run
+
+        self._launch(lambda: resume_run(run) or run)
+
+    @work(thread=True, exclusive=True, group="launch")
+    def _launch(self, launch: Callable[[], RunDirectory]) -> None:
+        self.call_from_thread(self.notify, tr("common.launching"))
         try:
-            run = start_run(document)
+            run = launch()
         except (DanluError, OSError) as error:
             self.call_from_thread(self.notify, gate.safe_lines(str(error)), severity="error", timeout=15, markup=False)
             return
-        self.call_from_thread(self.attach, run)
+        self.call_from_thread(self.attach, run, True)
 
     def action_help(self) -> None:
         """Every key that does something here."""

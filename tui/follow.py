@@ -36,7 +36,7 @@ class Follower:
         """Whether an engine held the lock when that was last asked."""
         self._tail = Tail(run.events, events.decode)
         self._asked = time.monotonic()
-        self._patient_until = self._asked + START_PATIENCE_S if just_launched and not self.is_alive else 0.0
+        self._patient_until = self._asked + (START_PATIENCE_S if just_launched else _patience_left(run))
         self._has_read_all = False
 
     @property
@@ -138,6 +138,16 @@ def engine_log_tail(run: RunDirectory, lines: int = 8) -> list[str]:
         return []
     found = text.splitlines()[1 if start else 0 :]
     return [line for line in found if line.strip()][-lines:]
+
+
+def _patience_left(run: RunDirectory) -> float:
+    """Seconds to wait for the first word of a run made moments ago, perhaps by another process."""
+    if run.events.exists():
+        return 0.0
+    try:
+        return START_PATIENCE_S - (time.time() - run.engine_log.stat().st_mtime)
+    except OSError:
+        return 0.0
 
 
 def _size(path: Path) -> int:

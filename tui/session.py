@@ -15,6 +15,8 @@ class Session:
     document: Document | None = None
     data_path: Path | None = None
     run: RunDirectory | None = None
+    is_launching: bool = False
+    """The attached run's engine was launched a moment ago and may not have shown itself yet."""
     output_dir: Path = field(default_factory=lambda: Path("runs"))
     ascii: bool = False
 

@@ -1,0 +1,45 @@
+"""The terminal driver, hardened against bytes that are no UTF-8.
+
+Terminals that were left in the oldest mouse mode send `ESC [ M` and three raw bytes after a tmux re-attach or an SSH
+reconnect; textual 8.2.8 decodes its input strictly and dies of them. Only where input is decoded is touched here.
+"""
+
+import re
+from codecs import getincrementaldecoder
+
+from textual.driver import Driver
+
+X10_MOUSE = re.compile(rb"\x1b\[M[\s\S]{3}")
+X10_BEGUN = re.compile(rb"\x1b\[M[\s\S]{0,2}\Z")
+
+
+class InputDecoder:
+    """Bytes of the terminal as text, in pieces: old mouse reports are left out, undecodable bytes dropped."""
+
+    def __init__(self) -> None:
+        self._utf8 = getincrementaldecoder("utf-8")("ignore")
+        self._held = b""
+
+    def decode(self, data: bytes, final: bool = False) -> str:
+        """The text that `data` completes; a report cut in two by the read waits for its rest."""
+        data = X10_MOUSE.sub(b"", self._held + data)
+        begun = None if final else X10_BEGUN.search(data)
+        self._held = data[begun.start() :] if begun else b""
+        return self._utf8.decode(data[: begun.start()] if begun else data, final)
+
+
+def hardened(driver: type[Driver]) -> type[Driver]:
+    """`driver` with `InputDecoder` in place of its strict one, where it is textual's driver for Unix terminals."""
+    try:
+        from textual.drivers import linux_driver
+    except ImportError:  # no termios: Windows has a driver of its own, which reads events, not bytes
+        return driver
+    if driver is not linux_driver.LinuxDriver:
+        return driver
+
+    class HardenedDriver(linux_driver.LinuxDriver):
+        def run_input_thread(self) -> None:
+            linux_driver.getincrementaldecoder = lambda encoding: InputDecoder  # the one name textual takes its decoder from
+            super().run_input_thread()
+
+    return HardenedDriver
