@@ -15,7 +15,7 @@ FURNACE = Theme(
     surface="#1d1b17",
     panel="#2a2722",
     dark=True,
-    variables={"border": "#4a443b", "border-blurred": "#3a352e", "scrollbar": "#3a352e", "scrollbar-background": "#1d1b17"},
+    variables={"border": "#4a443b", "border-blurred": "#3a352e", "scrollbar": "#3a352e", "scrollbar-background": "#1d1b17", "raw": "#7a5f43"},
 )
 FURNACE_LIGHT = Theme(
     name="furnace-light",
@@ -30,5 +30,5 @@ FURNACE_LIGHT = Theme(
     surface="#f3ede2",
     panel="#e8dfd0",
     dark=False,
-    variables={"border": "#c4b7a2", "border-blurred": "#d8cdbb"},
+    variables={"border": "#c4b7a2", "border-blurred": "#d8cdbb", "raw": "#d9b48c"},
 )
