@@ -5,9 +5,12 @@ and zero-width controls are made visible. Content objects carry it to the screen
 """
 
 import re
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from textual.content import Content
+
+if TYPE_CHECKING:
+    from textual.content import Content
 
 TAB = "    "
 
@@ -56,8 +59,10 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
-def styled(text: str, style: str = "") -> Content:
+def styled(text: str, style: str = "") -> "Content":
     """Outside text, newlines kept, as content with one style."""
+    from textual.content import Content  # here, so that `danlu runs` starts without textual
+
     return Content.styled(safe_lines(text), style)
 
 

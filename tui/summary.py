@@ -1,0 +1,81 @@
+"""What a list of runs says of each: how it stands, how far it came, its newest losses. From the end of its events, so that a list is quick.
+
+It only reads; the whole of a run is `tui.fold`.
+"""
+
+from dataclasses import dataclass
+
+from engine import events
+from engine.queue import Tail
+from engine.run_directory import RunDirectory
+from tui.fold import RunState, fold_all
+
+END_BYTES = 256 << 10
+"""Enough for some hundred steps with their hardware events, read in a few milliseconds."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """status: one of `RunState.status` while an engine lives, else finished, stopped, interrupted, failed, or died: without a word.
+
+    step, max_steps: 0 while unknown.  loss, eval_loss: newest, None while there is none.  began, last_time: Unix seconds, 0 while unknown.
+    exit_code: as the engine said it; 1 when it died; None while it lives.  error: its one message when it failed.
+    """
+
+    run: RunDirectory
+    status: str
+    step: int = 0
+    max_steps: int = 0
+    loss: float | None = None
+    eval_loss: float | None = None
+    began: float = 0.0
+    last_time: float = 0.0
+    last_seq: int = -1
+    exit_code: int | None = None
+    error: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether an engine was at it when this was asked."""
+        return self.exit_code is None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `danlu resume` would go on with it."""
+        return not self.is_alive and self.status != "finished"
+
+
+def summarise(run: RunDirectory) -> Summary:
+    """The summary of a run. Reads the end of its events, and all of them only where the end holds no step. Raises nothing."""
+    is_alive = run.is_alive()  # asked before reading, so that a last word written in between is never overtaken by "died"
+    state = _folded(run, END_BYTES)
+    if state.step is None:
+        state = _folded(run, None)
+    status = state.status if is_alive or state.stopped else "died"
+    exit_code = None if is_alive else state.stopped.exit_code if state.stopped else 1
+    stopped_step = state.stopped.step if state.stopped else 0
+    return Summary(
+        run, status, state.step.step if state.step else stopped_step, state.max_steps, state.step.loss if state.step else None,
+        state.last_eval.loss if state.last_eval else None, _began(run), state.last_time, state.last_seq, exit_code,
+        state.stopped.error if state.stopped else "",
+    )  # fmt: skip
+
+
+def _folded(run: RunDirectory, end_bytes: int | None) -> RunState:
+    """The state after the last `end_bytes` of the events (all when None). A line cut in two is passed over."""
+    try:
+        size = run.events.stat().st_size
+    except OSError:
+        return RunState()
+    tail, state = Tail(run.events, events.decode, max(0, size - end_bytes) if end_bytes else 0), RunState()
+    while batch := tail.read():
+        fold_all(state, batch)
+    return state
+
+
+def _began(run: RunDirectory) -> float:
+    """When the run was started first: its configuration is written once, then."""
+    try:
+        return run.config.stat().st_mtime
+    except OSError:
+        return 0.0
