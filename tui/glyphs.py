@@ -16,6 +16,7 @@ class Glyphs:
     failed: str = "✗"
     warning: str = "▲"
     note: str = "·"
+    eval: str = "◆"
     arrow: str = "→"
     rule: str = "─"
     bar: str = "│"
@@ -26,6 +27,6 @@ class Glyphs:
 
 UNICODE = Glyphs()
 ASCII = Glyphs(
-    current=">", running="*", waiting="o", paused="=", done="+", stopped="#", failed="x", warning="!", note=".", arrow=">", rule="-", 
-    bar="|", full="#", empty=".", marks="o+x#*@",
+    current=">", running="*", waiting="o", paused="=", done="+", stopped="#", failed="x", warning="!", note=".", eval="@", arrow=">",
+    rule="-", bar="|", full="#", empty=".", marks="o+x#*@",
 )  # fmt: skip

@@ -15,8 +15,6 @@ DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """Bits of a braille cell's 4 × 2 dots (Unicode 15, section 21.1)."""
 LABEL_CELLS = 8
 """Room for a tick's number and the axis at the left."""
-SMOOTHING_SPANS = 40
-"""The smoothing window is a fortieth of what is seen, so that the curve is equally calm at every zoom."""
 MARKS_PER_LINE = 5
 
 
@@ -68,11 +66,6 @@ def smooth(y: np.ndarray, window: int) -> np.ndarray:
     number = counts[high] - counts[low]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(number > 0, (sums[high] - sums[low]) / number, np.nan)
-
-
-def window_of(points: int) -> int:
-    """Points that the smoothing takes together when `points` are seen."""
-    return max(1, points // SMOOTHING_SPANS)
 
 
 def draw(

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -63,6 +64,7 @@ class SteadyView(Widget):
         super().__init__(**options)
         self._build: Build = build or (lambda width, height: [])
         self._strips: list[Strip] = []
+        self._border_texts = ("", "")
         self.num_lines = 0
         self.top = 0
         self.follows_end = False
@@ -72,6 +74,12 @@ class SteadyView(Widget):
         """Show other lines; what is the same is not drawn again."""
         self._build = build
         self._update()
+
+    def name_border(self, title: str, subtitle: str = "") -> None:
+        """Text in the border, gated already. Setting a border text repaints the whole widget, so only a new one is set."""
+        if (title, subtitle) != self._border_texts:
+            self._border_texts = (title, subtitle)
+            self.border_title, self.border_subtitle = Content(title), Content(subtitle)
 
     def scroll_lines(self, lines: int) -> None:
         """Move by so many lines; at the end it follows the end again."""
@@ -109,8 +117,8 @@ class SteadyView(Widget):
         if len(old) != height:
             self.refresh()
             return
-        changed = [Region(x, y, length, 1) for y in range(height) if old[y] != self._strips[y] for x, length in [span(old[y], self._strips[y])] if length]
-        if changed:
+        spans = [(y, *span(old[y], self._strips[y])) for y in range(height) if old[y] != self._strips[y]]
+        if changed := [Region(x, y, length, 1) for y, x, length in spans if length]:
             self.refresh(*changed)
 
     def _draw(self, lines: list[Line], width: int, height: int) -> list[Strip]:

@@ -1,0 +1,119 @@
+"""Events as sentences in the user's language, for the log. Outside text in them has been through the gate."""
+
+from dataclasses import dataclass
+
+from engine import events
+from tui import amounts
+from tui.gate import clip, safe
+from tui.texts import has, tr
+
+PROMPT_CELLS = 60
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """glyph: a member of `Glyphs`.  style: a name of `SteadyView`."""
+
+    glyph: str
+    style: str
+    text: str
+
+
+def sentence(event: events.Event | events.Unknown) -> Sentence:
+    """One sentence for any event that the fold logs."""
+    match event:
+        case events.EngineStarted():
+            key = "train.log.engine_resumed" if event.resumed_step else "train.log.engine_started"
+            return Sentence("running", "text", tr(key, pid=event.pid, step=event.resumed_step))
+        case events.Phase():
+            return Sentence("note", "dim", f"{phase_name(event.name)} {safe(event.detail)}".rstrip())
+        case events.DataSummary():
+            return Sentence("note", "text", _data(event))
+        case events.Plan():
+            trainable = amounts.count(event.trainable_parameters)
+            return Sentence("note", "text", tr(
+                "train.log.plan", steps=event.max_steps, device=safe(event.device), precision=safe(event.precision), trainable=trainable,
+            ))  # fmt: skip
+        case events.Eval():
+            key = "train.log.eval" if event.step else "train.log.eval_base"
+            loss, perplexity = amounts.loss(event.loss), amounts.loss(event.perplexity)
+            return Sentence("eval", "eval", tr(key, step=event.step, loss=loss, perplexity=perplexity))
+        case events.SampleFinished():
+            return Sentence("note", "dim", tr("train.log.sample", step=event.step, verdict=verdict(event), prompt=_prompt(event.prompt)))
+        case events.SampleRound():
+            return Sentence("note", "text", tr("train.log.round", step=event.step, well=event.well_formed, all=event.samples))
+        case events.CheckpointSaved():
+            return Sentence("done", "good", tr("train.log.checkpoint", path=safe(event.path), size=amounts.size(event.bytes)))
+        case events.FinalModelSaved():
+            return Sentence("done", "good", tr("train.log.final", path=safe(event.path), size=amounts.size(event.bytes)))
+        case events.Warning():
+            return Sentence("warning", "warn", _warning(event))
+        case events.CommandDone():
+            return answer(event)
+        case events.Paused():
+            glyph, key = ("paused", "paused") if event.paused else ("running", "resumed")
+            return Sentence(glyph, "accent", tr(f"train.log.{key}", step=event.step))
+        case events.EngineStopped():
+            return _stopped(event)
+    return Sentence("note", "dim", safe(getattr(event, "type", type(event).__name__)))
+
+
+def answer(event: events.CommandDone) -> Sentence:
+    """What the engine said to a command."""
+    command = command_name(event.command)
+    if event.ok:
+        return Sentence("done", "good", tr("train.log.done", command=command))
+    return Sentence("failed", "warn", tr("train.log.refused", command=command, reason=_reason(event.reason)))
+
+
+def command_name(command: str) -> str:
+    """A command's name in the user's language; an unknown one as it is."""
+    return tr(f"train.command.{command}") if has(f"train.command.{command}") else safe(command)
+
+
+def phase_name(name: str) -> str:
+    """A phase's name in the user's language; an unknown one as it is."""
+    return tr(f"train.phase.{name}") if has(f"train.phase.{name}") else safe(name)
+
+
+def verdict(sample: events.SampleFinished) -> str:
+    """Whether a sample is well formed, and if not, the first thing that is wrong with it."""
+    if sample.well_formed:
+        return tr("train.sample.well_formed")
+    if not sample.opened:
+        return tr("train.sample.not_opened")
+    if not sample.closed:
+        return tr("train.sample.not_closed")
+    if not sample.answer:
+        return tr("train.sample.no_answer")
+    return tr("train.sample.stray_tags" if sample.ended else "train.sample.not_ended")
+
+
+def _data(event: events.DataSummary) -> str:
+    text = tr("train.log.data", records=event.records, train=event.train_examples, eval=event.eval_examples, thinking=event.with_thinking)
+    left_out = (("data_invalid", event.invalid), ("data_dropped", event.dropped_over_length))
+    return text + "".join(" · " + tr(f"train.log.{key}", n=number) for key, number in left_out if number)
+
+
+def _prompt(prompt: str) -> str:
+    return clip(safe(prompt[: 2 * PROMPT_CELLS]), PROMPT_CELLS)
+
+
+def _stopped(event: events.EngineStopped) -> Sentence:
+    match event.reason:
+        case "finished":
+            return Sentence("done", "good", tr("train.log.finished", step=event.step))
+        case "stopped" | "interrupted":
+            return Sentence("stopped", "accent", tr(f"train.log.{event.reason}", step=event.step))
+    return Sentence("failed", "bad", tr("train.log.failed", step=event.step, error=safe(event.error)))
+
+
+def _warning(event: events.Warning) -> str:
+    """The engine's own sentence has the figures; a known code adds what it is in the user's language."""
+    title = f"train.warning.{event.code}"
+    return f"{tr(title)}: {safe(event.text)}" if has(title) else safe(event.text)
+
+
+def _reason(reason: str) -> str:
+    key = f"train.reason.{reason}"
+    return tr(key) if has(key) else safe(reason)
