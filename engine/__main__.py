@@ -60,7 +60,9 @@ def _run(run: RunDirectory, config, control: Control, reporter: Reporter) -> eve
         reason = trainer.run()
         return events.EngineStopped(reason=reason, exit_code=EXIT_CODES[reason], step=trainer.step)
     except StopNow:
-        return events.EngineStopped(reason="interrupted", exit_code=130, error="stopped at once by a second signal; the last checkpoint holds")
+        return events.EngineStopped(
+            reason="interrupted", exit_code=130, error="stopped at once by a second signal; the last checkpoint holds"
+        )
     except DanluError as error:
         print(error, file=sys.stderr)
         return events.EngineStopped(reason="failed", exit_code=error.exit_code, error=str(error))

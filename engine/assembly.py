@@ -64,22 +64,41 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter) -> Parts:
     peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
     model = prepare_training(peft, device, precision, plan.gradient_checkpointing)
     steps = StepPlan(
-        [len(example.ids) for example in prepared.train], row_length=config.data.max_seq_length, packing=config.data.packing,
-        rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps, num_epochs=config.train.num_epochs,
-        max_steps=config.train.max_steps, seed=config.train.seed,
-    )  # fmt: skip
+        [len(example.ids) for example in prepared.train],
+        row_length=config.data.max_seq_length,
+        packing=config.data.packing,
+        rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps,
+        num_epochs=config.train.num_epochs,
+        max_steps=config.train.max_steps,
+        seed=config.train.seed,
+    )
     trainable = model.trainable()
-    reporter.emit(events.Plan(
-        max_steps=steps.max_steps, steps_per_epoch=steps.steps_per_epoch, device=_device_name(device), precision=precision, precision_reason=precision_reason,
-        gradient_checkpointing=plan.gradient_checkpointing, trainable_parameters=sum(p.numel() for p in trainable.values()),
-        total_parameters=shape.parameters, forecast_peak_gib=plan.peak_memory_gib, reasons=plan.reasons,
-    ))  # fmt: skip
+    reporter.emit(
+        events.Plan(
+            max_steps=steps.max_steps,
+            steps_per_epoch=steps.steps_per_epoch,
+            device=_device_name(device),
+            precision=precision,
+            precision_reason=precision_reason,
+            gradient_checkpointing=plan.gradient_checkpointing,
+            trainable_parameters=sum(p.numel() for p in trainable.values()),
+            total_parameters=shape.parameters,
+            forecast_peak_gib=plan.peak_memory_gib,
+            reasons=plan.reasons,
+        )
+    )
     reporter.watch_hardware(LoadSampler().sample)
     return Parts(
-        model=model, model_folder=folder, tokenizer=tokenizer, examples=prepared.train,
-        eval_examples=prepared.eval[: config.eval.max_examples], prompts=_prompts(config, tokenizer, prepared), steps=steps,
-        updater=_updater(config, list(trainable.values()), precision), fingerprint=_fingerprint(config, prepared, precision),
-    )  # fmt: skip
+        model=model,
+        model_folder=folder,
+        tokenizer=tokenizer,
+        examples=prepared.train,
+        eval_examples=prepared.eval[: config.eval.max_examples],
+        prompts=_prompts(config, tokenizer, prepared),
+        steps=steps,
+        updater=_updater(config, list(trainable.values()), precision),
+        fingerprint=_fingerprint(config, prepared, precision),
+    )
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str, system: str) -> list[int]:
@@ -90,7 +109,9 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, system: str) -> list[int]:
 def _locate(config: Config, reporter: Reporter) -> Path:
     reporter.emit(events.Phase(name="fetch", detail=config.model.name))
     return model_source.locate(
-        config.model, progress=lambda done, total, detail: reporter.emit(events.Phase(name="fetch", done=done, total=total, detail=detail)), convert=gguf.convert
+        config.model,
+        progress=lambda done, total, detail: reporter.emit(events.Phase(name="fetch", done=done, total=total, detail=detail)),
+        convert=gguf.convert,
     )
 
 
@@ -99,7 +120,10 @@ def _prepare_data(run: RunDirectory, config: Config, tokenizer: Tokenizer, repor
     names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
     settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
     prepared = prepare(
-        settings, tokenizer, config.train.seed, lambda name, done, total: reporter.emit(events.Phase(name="tokenise", done=done, total=total, detail=name))
+        settings,
+        tokenizer,
+        config.train.seed,
+        lambda name, done, total: reporter.emit(events.Phase(name="tokenise", done=done, total=total, detail=name)),
     )
     if not prepared.train:
         raise DataError(f"{config.data.path}: no record is left to train on")
@@ -107,19 +131,31 @@ def _prepare_data(run: RunDirectory, config: Config, tokenizer: Tokenizer, repor
     for code, text in prepared.remarks:
         reporter.warn(code, text)
     supervised = sum(example.parts.count(THINKING) + example.parts.count(ANSWER) for example in prepared.train)
-    reporter.emit(events.DataSummary(
-        path=config.data.path, format=prepared.format, records=prepared.records, invalid=prepared.invalid, train_examples=len(prepared.train),
-        eval_examples=len(prepared.eval), dropped_over_length=prepared.dropped_over_length, with_thinking=prepared.with_thinking,
-        without_thinking=prepared.without_thinking, train_tokens=sum(len(example.ids) for example in prepared.train), supervised_tokens=supervised,
-        thinking_style=tokenizer.thinking_style,
-    ))  # fmt: skip
+    reporter.emit(
+        events.DataSummary(
+            path=config.data.path,
+            format=prepared.format,
+            records=prepared.records,
+            invalid=prepared.invalid,
+            train_examples=len(prepared.train),
+            eval_examples=len(prepared.eval),
+            dropped_over_length=prepared.dropped_over_length,
+            with_thinking=prepared.with_thinking,
+            without_thinking=prepared.without_thinking,
+            train_tokens=sum(len(example.ids) for example in prepared.train),
+            supervised_tokens=supervised,
+            thinking_style=tokenizer.thinking_style,
+        )
+    )
     return prepared
 
 
 def _prompts(config: Config, tokenizer: Tokenizer, prepared: Prepared) -> list[tuple[str, list[int]]]:
     if config.sample.prompts:
         return [(text, prompt_ids(tokenizer, text, config.data.system)) for text in config.sample.prompts]
-    return [(conversation.turns[-1].content, tokenizer.prompt_ids(conversation)) for conversation in prepared.prompts(config.sample.num_prompts)]
+    return [
+        (conversation.turns[-1].content, tokenizer.prompt_ids(conversation)) for conversation in prepared.prompts(config.sample.num_prompts)
+    ]
 
 
 def _updater(config: Config, parameters: list[torch.nn.Parameter], precision: str) -> Updater:
@@ -128,7 +164,9 @@ def _updater(config: Config, parameters: list[torch.nn.Parameter], precision: st
         try:
             from bitsandbytes.optim import AdamW8bit
         except ImportError as error:
-            raise EnvironmentFault("train.optimizer = 'adamw_8bit' needs bitsandbytes; install it with: pip install bitsandbytes") from error
+            raise EnvironmentFault(
+                "train.optimizer = 'adamw_8bit' needs bitsandbytes; install it with: pip install bitsandbytes"
+            ) from error
         optimizer = AdamW8bit(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay)
     else:
         optimizer = torch.optim.AdamW(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay, fused=True)
@@ -143,7 +181,13 @@ def _fingerprint(config: Config, prepared: Prepared, precision: str) -> dict[str
         "model": [config.model.name, config.model.revision, config.model.quantization],
         "adapter": msgspec.to_builtins(config.lora),
         "batch": [config.train.batch_size, config.train.gradient_accumulation_steps, config.data.packing, config.data.max_seq_length],
-        "schedule": [config.train.learning_rate, config.train.num_epochs, config.train.max_steps, config.train.scheduler, config.train.warmup_ratio],
+        "schedule": [
+            config.train.learning_rate,
+            config.train.num_epochs,
+            config.train.max_steps,
+            config.train.scheduler,
+            config.train.warmup_ratio,
+        ],
         "seed": config.train.seed,
         "precision": precision,
         "torch": torch.__version__,

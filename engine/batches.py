@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from data.examples import ANSWER, THINKING, Example
 from data.packing import epoch_order, pack
-from torch import Tensor
 
 
 @dataclass(frozen=True)

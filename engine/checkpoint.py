@@ -31,7 +31,9 @@ class TrainingState(msgspec.Struct, frozen=True):
     best_eval_loss: float | None = None
 
 
-def save_checkpoint(run: RunDirectory, model: PeftModel, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int) -> tuple[Path, int]:
+def save_checkpoint(
+    run: RunDirectory, model: PeftModel, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int
+) -> tuple[Path, int]:
     """Save after `state.step` and return (folder, bytes); older verified ones beyond `keep` go only afterwards.
 
     Raises EnvironmentFault when the disk has no room or refuses; nothing already saved is touched then.
@@ -53,7 +55,11 @@ def save_checkpoint(run: RunDirectory, model: PeftModel, optimizer: torch.optim.
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """adapter_model.safetensors and adapter_config.json, as `peft.PeftModel.from_pretrained` reads them."""
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / "adapter_model.safetensors", {"format": "pt"})
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
+        folder / "adapter_model.safetensors",
+        {"format": "pt"},
+    )
     config = model.peft_config["default"]
     inference = config.inference_mode
     config.inference_mode = True
@@ -91,5 +97,3 @@ def load_optimizer_tensors(model: PeftModel, optimizer: torch.optim.Optimizer, t
         name, _, key = flat.rpartition("|")
         on_host = key == "step" and not optimizer.defaults.get("fused") and not optimizer.defaults.get("capturable")
         optimizer.state[parameters[name]][key] = value.cpu() if on_host else value
-
-

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+
 from data.examples import Example
 from data.packing import pack
-
 from engine import events
 from engine.batches import build_micro_batch
 from engine.loading import LoadedModel
@@ -15,8 +15,14 @@ from engine.train_step import forward, part_sums, read_sums
 
 
 def evaluate(
-    model: LoadedModel, examples: Sequence[Example], *, step: int, row_length: int, interrupted: Callable[[], bool], progress: Callable[[int, int], None],
-) -> events.Eval | None:  # fmt: skip
+    model: LoadedModel,
+    examples: Sequence[Example],
+    *,
+    step: int,
+    row_length: int,
+    interrupted: Callable[[], bool],
+    progress: Callable[[int, int], None],
+) -> events.Eval | None:
     """The evaluation event after `step`, or None when `interrupted` asked to give up.
 
     Rows of `row_length` tokens are evaluated one at a time and no logits are kept, so it needs less memory than a training step.
@@ -39,6 +45,12 @@ def evaluate(
         model.peft.train()
     total = read_sums(sums)
     return events.Eval(
-        step=step, loss=total.loss, thinking_loss=total.thinking_loss, answer_loss=total.answer_loss, perplexity=math.exp(min(total.loss, 50.0)),
-        supervised_tokens=total.tokens, examples=len(examples), seconds=time.perf_counter() - began,
-    )  # fmt: skip
+        step=step,
+        loss=total.loss,
+        thinking_loss=total.thinking_loss,
+        answer_loss=total.answer_loss,
+        perplexity=math.exp(min(total.loss, 50.0)),
+        supervised_tokens=total.tokens,
+        examples=len(examples),
+        seconds=time.perf_counter() - began,
+    )

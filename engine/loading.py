@@ -89,7 +89,9 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
     try:
         model = get_peft_model(base, settings)
     except ValueError as error:
-        raise ModelError(f"lora.target_modules = {lora.target_modules!r}: {_first_line(error)}; use 'all-linear' or names such as q_proj") from error
+        raise ModelError(
+            f"lora.target_modules = {lora.target_modules!r}: {_first_line(error)}; use 'all-linear' or names such as q_proj"
+        ) from error
     model.peft_config["default"].base_model_name_or_path = name
     return model
 

@@ -26,9 +26,9 @@ def write_verified(target: Path, write: Callable[[Path], None], expected_bytes: 
     """
     temporary = target.with_name(f".tmp-{target.name}-{os.getpid()}")
     try:
-        free = shutil.disk_usage(target.parent).free
-        if free < 2 * expected_bytes + RESERVE_BYTES:
-            raise EnvironmentFault(f"{target}: {free / 2**30:.2f} GiB free, {(2 * expected_bytes + RESERVE_BYTES) / 2**30:.2f} GiB needed to save; free some space")
+        free, needed = shutil.disk_usage(target.parent).free, 2 * expected_bytes + RESERVE_BYTES
+        if free < needed:
+            raise EnvironmentFault(f"{target}: {free / 2**30:.2f} GiB free, {needed / 2**30:.2f} GiB needed to save; free some space")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(mode=0o700)
         write(temporary)
@@ -78,7 +78,9 @@ def newest_verified(run: RunDirectory) -> tuple[Path | None, list[str]]:
             return folder, skipped
         skipped.append(f"{folder.name}: {fault}")
     if skipped:
-        raise RunError(f"{run.path}: no checkpoint verifies ({'; '.join(skipped)}); start a new run, or restore a checkpoint folder from a backup")
+        raise RunError(
+            f"{run.path}: no checkpoint verifies ({'; '.join(skipped)}); start a new run, or restore a checkpoint folder from a backup"
+        )
     return None, skipped
 
 

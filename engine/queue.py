@@ -5,6 +5,7 @@ Why not `multiprocessing.Queue`: it dies with its parent, can't be attached to a
 jams its reader.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -49,10 +50,8 @@ class EventWriter:
         """Try once more to write what is held back, sync, and close."""
         with self._lock:
             self._flush()
-            try:
+            with contextlib.suppress(OSError):  # a disk that refuses to sync must not turn a finished run into a failed one
                 os.fsync(self._file)
-            except OSError:
-                pass  # a disk that refuses to sync must not turn a finished run into a failed one
             os.close(self._file)
 
     def _flush(self) -> None:

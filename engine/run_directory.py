@@ -104,7 +104,9 @@ def create(output_dir: Path, name: str) -> RunDirectory:
         output_dir.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
     except OSError as error:
-        raise EnvironmentFault(f"{path}: cannot make the run directory ({error.strerror}); set run.output_dir to a folder you can write to") from error
+        raise EnvironmentFault(
+            f"{path}: cannot make the run directory ({error.strerror}); set run.output_dir to a folder you can write to"
+        ) from error
     return RunDirectory(path)
 
 

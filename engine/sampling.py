@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from data.tokenizer import Tokenizer
 from torch import Tensor
 from transformers import DynamicCache
 
+from data.tokenizer import Tokenizer
 from engine import config as schema
 from engine import events
 from engine.loading import LoadedModel

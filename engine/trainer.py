@@ -9,19 +9,18 @@ import torch
 from engine import assembly, events
 from engine.batches import build_micro_batch, in_micro_batches
 from engine.checkpoint import TrainingState, read_state, restore, save_checkpoint
-from engine.commands import Command
 from engine.config import Config
 from engine.control import Control
 from engine.errors import EnvironmentFault, RunError
 from engine.evaluation import evaluate
 from engine.final_model import save_final_model
+from engine.obey import obey_commands
 from engine.reporter import Reporter
 from engine.run_directory import RunDirectory
 from engine.sampling import sample
 from engine.schedule import learning_rate
 from engine.train_step import StepStats, train_step
 
-PAUSE_POLL_S = 0.2
 BAD_STEPS_ALLOWED = 5
 """Steps in a row without a finite gradient before the run ends; a loss scaler finding its scale needs a few."""
 
@@ -51,7 +50,7 @@ class Trainer:
             self.look_at_base_model()
         self.emit(events.Phase(name="train"))
         for step in range(self.step + 1, self.parts.steps.max_steps + 1):
-            if reason := self.obey_commands():
+            if reason := obey_commands(self):
                 return self.leave(reason)
             self.take_step(step)
             if self.due(self.config.eval.every_steps):
@@ -60,7 +59,7 @@ class Trainer:
                 self.sample_fixed_prompts()
             if self.checkpoint_due():
                 self.save()
-        if reason := self.obey_commands():
+        if reason := obey_commands(self):
             return self.leave(reason)
         self.finish()
         return "finished"
@@ -82,18 +81,31 @@ class Trainer:
     def take_step(self, step: int) -> None:
         """One optimiser step and its event."""
         began = time.perf_counter()
-        rate = learning_rate(step, self.parts.steps.max_steps, self.config.train.learning_rate, self.config.train.scheduler, self.config.train.warmup_ratio)
+        rate = learning_rate(
+            step, self.parts.steps.max_steps, self.config.train.learning_rate, self.config.train.scheduler, self.config.train.warmup_ratio
+        )
         stats = self._train_within_memory(step, rate)
         self.step = step
         self._tokens_seen += stats.tokens
         self._supervised_tokens += stats.sums.tokens
         seconds = time.perf_counter() - began
-        self.emit(events.Step(
-            step=step, max_steps=self.parts.steps.max_steps, epoch=self.parts.steps.epoch_at(step), loss=stats.sums.loss,
-            thinking_loss=stats.sums.thinking_loss, answer_loss=stats.sums.answer_loss, learning_rate=rate, grad_norm=stats.grad_norm,
-            tokens_seen=self._tokens_seen, supervised_tokens=self._supervised_tokens, tokens_per_s=stats.tokens / seconds, step_s=seconds,
-            peak_memory_gib=peak_memory_gib(self.parts.model.device),
-        ))  # fmt: skip
+        self.emit(
+            events.Step(
+                step=step,
+                max_steps=self.parts.steps.max_steps,
+                epoch=self.parts.steps.epoch_at(step),
+                loss=stats.sums.loss,
+                thinking_loss=stats.sums.thinking_loss,
+                answer_loss=stats.sums.answer_loss,
+                learning_rate=rate,
+                grad_norm=stats.grad_norm,
+                tokens_seen=self._tokens_seen,
+                supervised_tokens=self._supervised_tokens,
+                tokens_per_s=stats.tokens / seconds,
+                step_s=seconds,
+                peak_memory_gib=peak_memory_gib(self.parts.model.device),
+            )
+        )
         self._watch_for_bad_numbers(stats)
 
     def evaluate(self) -> None:
@@ -102,9 +114,13 @@ class Trainer:
             return
         self.emit(events.Phase(name="evaluate"))
         result = evaluate(
-            self.parts.model, self.parts.eval_examples, step=self.step, row_length=self.config.data.max_seq_length, interrupted=self.control.interrupted,
+            self.parts.model,
+            self.parts.eval_examples,
+            step=self.step,
+            row_length=self.config.data.max_seq_length,
+            interrupted=self.control.interrupted,
             progress=lambda done, total: self.emit(events.Phase(name="evaluate", done=done, total=total)),
-        )  # fmt: skip
+        )
         if result is not None:
             self._best_eval_loss = min(result.loss, self._best_eval_loss or result.loss)
             self.emit(result)
@@ -112,33 +128,38 @@ class Trainer:
 
     def sample_fixed_prompts(self) -> None:
         """The model answers the fixed prompts; how many of the answers are well formed is an event of its own."""
-        finished = [self._sample(f"{self.step}-{index}", text, ids) for index, (text, ids) in enumerate(self.parts.prompts) if not self.control.interrupted()]
+        finished = [
+            self.answer_prompt(f"{self.step}-{index}", text, ids)
+            for index, (text, ids) in enumerate(self.parts.prompts)
+            if not self.control.interrupted()
+        ]
         if finished:
-            self.emit(events.SampleRound(
-                step=self.step, samples=len(finished), well_formed=sum(s.well_formed for s in finished), closed=sum(s.closed for s in finished),
-            ))  # fmt: skip
+            self.emit(
+                events.SampleRound(
+                    step=self.step,
+                    samples=len(finished),
+                    well_formed=sum(s.well_formed for s in finished),
+                    closed=sum(s.closed for s in finished),
+                )
+            )
 
     def save(self) -> None:
         """Checkpoint after the step just taken, unless that is already done."""
         self.emit(events.Phase(name="save"))
         state = TrainingState(
-            step=self.step, tokens_seen=self._tokens_seen, supervised_tokens=self._supervised_tokens, scaler=self.parts.updater.scaler.state_dict(),
-            fingerprint=self.parts.fingerprint, best_eval_loss=self._best_eval_loss,
-        )  # fmt: skip
-        path, size = save_checkpoint(self.run_directory, self.parts.model.peft, self.parts.updater.optimizer, state, self.config.checkpoint.keep)
+            step=self.step,
+            tokens_seen=self._tokens_seen,
+            supervised_tokens=self._supervised_tokens,
+            scaler=self.parts.updater.scaler.state_dict(),
+            fingerprint=self.parts.fingerprint,
+            best_eval_loss=self._best_eval_loss,
+        )
+        path, size = save_checkpoint(
+            self.run_directory, self.parts.model.peft, self.parts.updater.optimizer, state, self.config.checkpoint.keep
+        )
         self._saved_step, self._saved_time = self.step, time.monotonic()
         self.emit(events.CheckpointSaved(step=self.step, path=path.name, bytes=size))
         self.emit(events.Phase(name="train"))
-
-    def obey_commands(self) -> str | None:
-        """Carry out what consoles have asked for; return the reason when the run is to end."""
-        for stale in self.control.stale:
-            self._answer(stale, False, "sent while no engine was running")
-        self.control.stale = []
-        while not self.control.signalled and (command := self.control.take()):
-            if reason := self._obey(command):
-                return reason
-        return "interrupted" if self.control.signalled else None
 
     def leave(self, reason: str) -> str:
         """End early, with a checkpoint of exactly this step."""
@@ -152,7 +173,12 @@ class Trainer:
         self.evaluate()
         self.sample_fixed_prompts()
         self.emit(events.Phase(name="save"))
-        facts = {"base_model": self.config.model.name, "steps": str(self.step), "precision": self.parts.model.precision, "run": self.run_directory.name}
+        facts = {
+            "base_model": self.config.model.name,
+            "steps": str(self.step),
+            "precision": self.parts.model.precision,
+            "run": self.run_directory.name,
+        }
         size = save_final_model(self.run_directory, self.parts.model.peft, self.parts.model_folder, facts)
         self.emit(events.FinalModelSaved(path=self.run_directory.final_model.name, bytes=size))
 
@@ -182,10 +208,13 @@ class Trainer:
         torch.cuda.empty_cache()
         if self.batch_size == 1:
             raise EnvironmentFault(
-                f"out of GPU memory with one row in a micro-batch ({seen}); set train.gradient_checkpointing = 'on', lower data.max_seq_length, or set model.quantization = 'nf4'"
+                f"out of GPU memory with one row in a micro-batch ({seen}); set train.gradient_checkpointing = 'on', "
+                "lower data.max_seq_length, or set model.quantization = 'nf4'"
             )
         self.batch_size = max(1, self.batch_size // 2)
-        self.reporter.warn("out_of_memory", f"out of GPU memory: micro-batches are now {self.batch_size} rows; the effective batch stays the same")
+        self.reporter.warn(
+            "out_of_memory", f"out of GPU memory: micro-batches are now {self.batch_size} rows; the effective batch stays the same"
+        )
 
     def _watch_for_bad_numbers(self, stats: StepStats) -> None:
         """Count steps that changed nothing because a number was not finite; end the run when they don't stop."""
@@ -195,73 +224,37 @@ class Trainer:
         self._bad_steps += 1
         self.reporter.warn("not_finite", f"step {self.step}: the gradient is not finite; the weights were left as they were")
         if self._bad_steps > BAD_STEPS_ALLOWED:
-            raise EnvironmentFault(f"{self._bad_steps} steps in a row without a finite gradient; lower train.learning_rate or set model.precision = 'fp32', then resume")
+            raise EnvironmentFault(
+                f"{self._bad_steps} steps in a row without a finite gradient; lower train.learning_rate or set model.precision = 'fp32', "
+                "then resume"
+            )
 
-    def _sample(self, id: str, text: str, ids: list[int]) -> events.SampleFinished:
+    def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished:
         return sample(
-            self.parts.model, self.parts.tokenizer, text, ids, self.config.sample, id=id, step=self.step, seed=self.config.train.seed,
-            emit=self.emit, interrupted=self.control.interrupted,
-        )  # fmt: skip
-
-    def _obey(self, command: Command) -> str | None:
-        """Carry out one command and answer it; return "stopped" for stop."""
-        match command.type:
-            case "stop":
-                self._answer(command, True, f"stopping after step {self.step}")
-                return "stopped"
-            case "pause":
-                self._answer(command, True, f"paused after step {self.step}")
-                return self._wait_for_resume()
-            case "resume":
-                self._answer(command, False, "the run is not paused")
-            case "checkpoint":
-                self.save()
-                self._answer(command, True, f"saved checkpoint-{self.step}")
-            case "evaluate":
-                self.evaluate()
-                self._answer(command, bool(self.parts.eval_examples), "" if self.parts.eval_examples else "there is no evaluation data")
-            case "sample":
-                self._answer(command, *self._sample_on_command(command))
-        return None
-
-    def _sample_on_command(self, command: Command) -> tuple[bool, str]:
-        if command.prompt:
-            ids = assembly.prompt_ids(self.parts.tokenizer, command.prompt, self.config.data.system)
-            self._sample(f"{self.step}-{command.id[:8]}", command.prompt, ids)
-            return True, ""
-        for index, (text, ids) in enumerate(self.parts.prompts):
-            self._sample(f"{self.step}-{command.id[:8]}-{index}", text, ids)
-        return bool(self.parts.prompts), "" if self.parts.prompts else "no prompt was given and none is configured"
-
-    def _wait_for_resume(self) -> str | None:
-        """Hold between two steps; checkpoint, evaluate, sample and stop are obeyed meanwhile."""
-        self.emit(events.Paused(paused=True, step=self.step))
-        reason = None
-        while reason is None and not self.control.signalled:
-            command = self.control.take()
-            if command is None:
-                time.sleep(PAUSE_POLL_S)
-            elif command.type == "resume":
-                self._answer(command, True, "")
-                break
-            elif command.type == "pause":
-                self._answer(command, False, "the run is already paused")
-            else:
-                reason = self._obey(command)
-        self.emit(events.Paused(paused=False, step=self.step))
-        return reason
-
-    def _answer(self, command: Command, ok: bool, reason: str) -> None:
-        self.emit(events.CommandDone(id=command.id, command=command.type, ok=ok, reason=reason))
+            self.parts.model,
+            self.parts.tokenizer,
+            text,
+            ids,
+            self.config.sample,
+            id=id,
+            step=self.step,
+            seed=self.config.train.seed,
+            emit=self.emit,
+            interrupted=self.control.interrupted,
+        )
 
     def _restore(self, checkpoint: Path) -> None:
         """Continue after `checkpoint`. Raises RunError when the data, the model or the adapter's shape has changed since."""
         then, now = read_state(checkpoint).fingerprint, self.parts.fingerprint
         changed = [name for name in now if then.get(name) != now[name]]
         if hard := [name for name in changed if name in assembly.MUST_MATCH]:
-            raise RunError(f"{checkpoint}: cannot resume, because this has changed since: {', '.join(hard)}; restore it, or start a new run")
+            raise RunError(
+                f"{checkpoint}: cannot resume, because this has changed since: {', '.join(hard)}; restore it, or start a new run"
+            )
         if changed:
-            self.reporter.warn("resume_equivalent", f"resumed, but not bit for bit the same run, because this has changed since: {', '.join(changed)}")
+            self.reporter.warn(
+                "resume_equivalent", f"resumed, but not bit for bit the same run, because this has changed since: {', '.join(changed)}"
+            )
         state = restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
         self.parts.updater.scaler.load_state_dict(state.scaler)
         self.step, self._best_eval_loss = state.step, state.best_eval_loss

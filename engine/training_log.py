@@ -14,18 +14,26 @@ def line_of(event: events.Event) -> str | None:
         case events.Phase() if event.done == 0:
             return f"phase {event.name} {event.detail}".rstrip()
         case events.DataSummary():
-            return (f"data {event.path}: {event.records} records, {event.invalid} invalid, {event.train_examples} train and {event.eval_examples} "
-                    f"eval examples, {event.dropped_over_length} over length, {event.supervised_tokens} supervised tokens")  # fmt: skip
+            return (
+                f"data {event.path}: {event.records} records, {event.invalid} invalid, {event.train_examples} train and "
+                f"{event.eval_examples} eval examples, {event.dropped_over_length} over length, {event.supervised_tokens} supervised tokens"
+            )
         case events.Plan():
-            return f"plan: {event.max_steps} steps on {event.device} in {event.precision} ({event.precision_reason}), {event.trainable_parameters} trainable parameters"
+            return (
+                f"plan: {event.max_steps} steps on {event.device} in {event.precision} ({event.precision_reason}), "
+                f"{event.trainable_parameters} trainable parameters"
+            )
         case events.Step():
-            return (f"step {event.step}/{event.max_steps} loss {event.loss:.4f} thinking {_loss(event.thinking_loss)} answer {_loss(event.answer_loss)} "
-                    f"lr {event.learning_rate:.3g} grad {event.grad_norm:.3g} {event.tokens_per_s:.0f} tokens/s {event.peak_memory_gib:.2f} GiB")  # fmt: skip
+            return (
+                f"step {event.step}/{event.max_steps} {_losses(event)} lr {event.learning_rate:.3g} grad {event.grad_norm:.3g} "
+                f"{event.tokens_per_s:.0f} tokens/s {event.peak_memory_gib:.2f} GiB"
+            )
         case events.Eval():
-            return f"eval after step {event.step}: loss {event.loss:.4f} thinking {_loss(event.thinking_loss)} answer {_loss(event.answer_loss)} perplexity {event.perplexity:.3f}"
+            return f"eval after step {event.step}: {_losses(event)} perplexity {event.perplexity:.3f}"
         case events.SampleFinished():
             verdict = "well formed" if event.well_formed else "not well formed"
-            return f"sample {event.id} {verdict}, {event.tokens} tokens\n  prompt: {event.prompt}\n  thinking: {event.thinking}\n  answer: {event.answer}"
+            text = f"prompt: {event.prompt}\n  thinking: {event.thinking}\n  answer: {event.answer}"
+            return f"sample {event.id} {verdict}, {event.tokens} tokens\n  {text}"
         case events.SampleRound():
             return f"samples after step {event.step}: {event.well_formed} of {event.samples} well formed"
         case events.CheckpointSaved() | events.FinalModelSaved():
@@ -59,5 +67,6 @@ class TrainingLog:
             pass  # the same event is in events.jsonl, which holds back and retries
 
 
-def _loss(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _losses(event: events.Step | events.Eval) -> str:
+    parts = (("loss", event.loss), ("thinking", event.thinking_loss), ("answer", event.answer_loss))
+    return " ".join(f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in parts)

@@ -1,0 +1,166 @@
+"""The machine around the GPU: CPU, memory with container limits, disk, versions. Never raises for what is not there."""
+
+import functools
+import os
+import platform
+import shutil
+import time
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+GIB = 2**30
+CGROUPS = Path("/sys/fs/cgroup")
+INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_tile": "AMX", "amx_bf16": "AMX BF16",
+                "asimd": "NEON", "sve": "SVE", "bf16": "BF16"}  # fmt: skip
+"""Flags of /proc/cpuinfo that matter to matrix products, by the name people know; `bf16` is Arm's."""
+PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "bitsandbytes", "textual", "numpy")
+UNLIMITED = 2**60
+"""cgroup v1 writes "no limit" as a number near 2^63."""
+
+
+class Cpu(Struct, frozen=True, kw_only=True):
+    """cores: physical.  threads: what this process may use, container quota included.  instructions: as in INSTRUCTIONS."""
+
+    name: str
+    cores: int
+    threads: float
+    instructions: tuple[str, ...] = ()
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether it multiplies matrices in bf16 itself; others emulate it, up to 400 times slower."""
+        return any(name.endswith("BF16") for name in self.instructions)
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """In GiB. available: what a new process can take, container limit included.  limit_gib: the container's, None without one."""
+
+    total_gib: float
+    available_gib: float
+    limit_gib: float | None = None
+
+
+class Disk(Struct, frozen=True, kw_only=True):
+    """The file system under `folder`, in GiB."""
+
+    folder: str
+    total_gib: float
+    free_gib: float
+
+
+@functools.cache
+def read_cpu() -> Cpu:
+    """Facts of the CPU, which do not change while a process lives."""
+    facts = _cpuinfo(Path("/proc/cpuinfo"))
+    flags = set((facts.get("flags") or facts.get("Features") or "").split())
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota(CGROUPS, Path("/proc/self/cgroup"))
+    return Cpu(
+        name=facts.get("model name") or platform.processor() or platform.machine() or "CPU",
+        cores=psutil.cpu_count(logical=False) or usable,
+        threads=usable if quota is None else min(usable, quota),
+        instructions=tuple(name for flag, name in INSTRUCTIONS.items() if flag in flags),
+    )
+
+
+def measure_gemm(budget_s: float = 0.15, size: int = 768) -> float:
+    """GFLOP/s of fp32 matrix products with numpy on all threads, after one warm-up: a first idea of the training speed."""
+    import numpy as np
+
+    a = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
+    a @ a
+    count, start = 0, time.perf_counter()
+    while count == 0 or time.perf_counter() - start < budget_s:
+        a @ a
+        count += 1
+    return count * 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+
+def read_memory(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> Memory:
+    """Memory of the machine or, where one is set, of the container this process lives in."""
+    machine = psutil.virtual_memory()
+    total, available, tightest = machine.total, machine.available, None
+    for folder in _cgroup_folders(cgroups, membership, "memory"):
+        limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
+        if limit is None or limit >= UNLIMITED or limit >= machine.total:
+            continue
+        used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
+        tightest = min(limit, tightest or limit)
+        total, available = min(total, limit), min(available, max(0, limit - used + _reclaimable(folder)))
+    return Memory(total_gib=total / GIB, available_gib=available / GIB, limit_gib=tightest and tightest / GIB)
+
+
+def cpu_quota(cgroups: Path, membership: Path) -> float | None:
+    """CPUs a container may use, such as 1.5; None without a limit."""
+    quotas = []
+    for folder in _cgroup_folders(cgroups, membership, "cpu"):
+        words = _read(folder / "cpu.max").split() or [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]
+        if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
+            quotas.append(int(words[0]) / int(words[1]))
+    return min(quotas, default=None)
+
+
+def read_disk(folder: Path) -> Disk:
+    """Space where `folder` is or would be made; zeros where that can't be told."""
+    place = next((parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir()), Path("/"))
+    try:
+        usage = shutil.disk_usage(place)
+    except OSError:
+        return Disk(folder=str(folder), total_gib=0.0, free_gib=0.0)
+    return Disk(folder=str(folder), total_gib=usage.total / GIB, free_gib=usage.free / GIB)
+
+
+@functools.cache
+def read_versions() -> dict[str, str]:
+    """Python and the packages that do the work, from their metadata; "" for one that is not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _cpuinfo(path: Path) -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo."""
+    pairs = (line.partition(":") for line in _read(path).partition("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _cgroup_folders(root: Path, membership: Path, controller: str) -> list[Path]:
+    """Folders whose limits apply to this process, innermost first: cgroup v2, v1, and a container's view of either."""
+    folders: list[Path] = []
+    for line in _read(membership).splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers and controller not in controllers.split(","):
+            continue
+        base = root / controller if controllers else root
+        inside = Path(path.lstrip("/"))
+        folders += [base / part for part in (inside, *inside.parents)]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def _reclaimable(folder: Path) -> int:
+    """File cache the kernel gives back under pressure."""
+    for line in _read(folder / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in {"inactive_file", "total_inactive_file"} and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _number(path: Path) -> int | None:
+    text = _read(path)
+    return int(text) if text.isdigit() else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

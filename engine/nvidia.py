@@ -1,0 +1,154 @@
+"""NVIDIA GPUs as their driver tells of them through NVML. Never raises for what a machine lacks: it is said in `Driver.problem`.
+
+Reads only; changes no setting, and creates no CUDA context, so watching costs no GPU memory. Not here: which GPU trains.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pynvml
+from msgspec import Struct
+
+from engine import events
+
+GIB = 2**30
+MAX_LINKS = 18
+"""NVLink ports of the GPU with the most of them (H100)."""
+
+
+class Gpu(Struct, frozen=True, kw_only=True):
+    """One GPU. Memory in GiB; compute_capability such as (8, 9); None where the driver does not tell.
+
+    problem: why this GPU can't be used now (lost, no permission), empty if it can.
+    """
+
+    index: int
+    name: str
+    uuid: str = ""
+    vram_total_gib: float | None = None
+    vram_free_gib: float | None = None
+    compute_capability: tuple[int, int] | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    nvlinks: int = 0
+    mig: bool = False
+    problem: str = ""
+
+    @property
+    def has_bf16(self) -> bool:
+        """bf16 matrix units came with compute capability 8.0 (Ampere)."""
+        return self.compute_capability is not None and self.compute_capability >= (8, 0)
+
+
+class Driver(Struct, frozen=True, kw_only=True):
+    """version, cuda: of the installed driver, empty without one.  problem: why it gives no GPUs, empty if it does."""
+
+    version: str = ""
+    cuda: str = ""
+    problem: str = ""
+
+
+def read_gpus() -> tuple[Driver, tuple[Gpu, ...]]:
+    """The driver and every GPU it shows to this process, in PCI order."""
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError, OSError) as error:
+        return Driver(problem=explain(error)), ()
+    try:
+        count = _ask(pynvml.nvmlDeviceGetCount) or 0
+        driver = Driver(
+            version=_text(_ask(pynvml.nvmlSystemGetDriverVersion)),
+            cuda=_cuda_version(_ask(pynvml.nvmlSystemGetCudaDriverVersion_v2)),
+            problem="" if count else "the driver shows no GPU to this process",
+        )
+        return driver, tuple(_read_gpu(index) for index in range(count))
+    finally:
+        _ask(pynvml.nvmlShutdown)
+
+
+def read_loads() -> list[events.Gpu]:
+    """What every GPU is doing now; empty without a driver. A GPU that does not answer is left out."""
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError, OSError):
+        return []
+    try:
+        loads = [_read_load(index) for index in range(_ask(pynvml.nvmlDeviceGetCount) or 0)]
+        return [load for load in loads if load is not None]
+    finally:
+        _ask(pynvml.nvmlShutdown)
+
+
+def explain(error: Exception) -> str:
+    """One sentence a person can act on."""
+    value = getattr(error, "value", None)
+    sentences = {
+        pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver is installed",
+        pynvml.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is installed but not loaded",
+        pynvml.NVML_ERROR_NO_PERMISSION: "this user may not talk to the NVIDIA driver",
+        pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU has fallen off the bus",
+        pynvml.NVML_ERROR_RESET_REQUIRED: "the GPU needs a reset",
+        pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "the NVIDIA driver was updated and the machine not restarted since",
+    }
+    return sentences.get(value, f"the NVIDIA driver does not answer ({str(error).strip() or type(error).__name__})")
+
+
+def _read_gpu(index: int) -> Gpu:
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError as error:
+        return Gpu(index=index, name=f"GPU {index}", problem=explain(error))
+    mig = _ask(pynvml.nvmlDeviceGetMigMode, handle)
+    links = [_ask(pynvml.nvmlDeviceGetNvLinkState, handle, link) for link in range(MAX_LINKS)]
+    return Gpu(
+        index=index,
+        name=_text(_ask(pynvml.nvmlDeviceGetName, handle)) or f"GPU {index}",
+        uuid=_text(_ask(pynvml.nvmlDeviceGetUUID, handle)),
+        vram_total_gib=memory.total / GIB,
+        vram_free_gib=memory.free / GIB,
+        compute_capability=_pair(_ask(pynvml.nvmlDeviceGetCudaComputeCapability, handle)),
+        pcie_generation=_ask(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),
+        pcie_width=_ask(pynvml.nvmlDeviceGetMaxPcieLinkWidth, handle),
+        nvlinks=links.count(pynvml.NVML_FEATURE_ENABLED),
+        mig=bool(mig and mig[0]),
+    )
+
+
+def _read_load(index: int) -> events.Gpu | None:
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return None
+    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    power = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+    return events.Gpu(
+        name=_text(_ask(pynvml.nvmlDeviceGetName, handle)), vram_used_gib=memory.used / GIB, vram_total_gib=memory.total / GIB,
+        utilisation=None if rates is None else float(rates.gpu), power_w=None if power is None else power / 1000,
+        temperature_c=_float(_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
+    )  # fmt: skip
+
+
+def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The driver's answer, None where this GPU or driver has none."""
+    try:
+        return function(*arguments)
+    except (pynvml.NVMLError, OSError):
+        return None
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    return None if value is None else (int(value[0]), int(value[1]))
+
+
+def _cuda_version(number: int | None) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}" if number else ""
