@@ -11,6 +11,8 @@ from engine.errors import ModelError
 
 TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3", "gemma3_text", "smollm3")
 QK_NORM = ("qwen3", "qwen3_moe", "gemma3", "gemma3_text")
+HEAD_DIM = {"qwen3": 128, "gemma": 256, "gemma2": 256, "gemma3": 256, "gemma3_text": 256}
+"""Head widths that are not hidden / heads when a config.json leaves them out."""
 QKV_BIAS = ("qwen2",)
 FOUR_NORMS = ("gemma2", "gemma3", "gemma3_text", "glm4")
 FUSED = ("phi3", "glm4")
@@ -63,7 +65,7 @@ class ModelShape:
         model_type = str(config.get("model_type") or outer.get("model_type") or "llama")
         hidden, layers, heads = (_size(config, key) for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"))
         kv_heads = _size(config, "num_key_value_heads", heads)
-        head_dim = _size(config, "head_dim", {"qwen3": 128, "gemma": 256, "gemma2": 256, "gemma3_text": 256}.get(model_type, hidden // heads))
+        head_dim = _size(config, "head_dim", HEAD_DIM.get(model_type, hidden // heads))
         tied = config.get("tie_word_embeddings", outer.get("tie_word_embeddings"))
         return cls(
             model_type=model_type, hidden_size=hidden, num_layers=layers, num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim,
@@ -87,6 +89,11 @@ class ModelShape:
     def embedding_parameters(self) -> int:
         """Embedding and output head."""
         return self.vocab_size * self.hidden_size * (1 if self.tied else 2)
+
+    @property
+    def has_qk_norm(self) -> bool:
+        """Whether queries and keys are normalised, which keeps fp32 copies of both."""
+        return self.model_type in (*QK_NORM, "olmo2")
 
     @property
     def quantizable_weights(self) -> int:

@@ -1,0 +1,99 @@
+"""The machine Danlu runs on: what is there (`detect`) and what it is doing now (`LoadSampler`).
+
+Neither raises: what is missing or does not answer is part of the answer. No torch; what a run needs is `engine.plan`.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+import psutil
+from msgspec import Struct
+
+from engine import events, host, nvidia
+from engine.host import GIB, Cpu, Disk, Memory
+from engine.nvidia import Driver, Gpu
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """gemm_gflops: measured fp32 rate of the CPU, None if not measured.  versions: "" for a package that is not installed."""
+
+    gpus: tuple[Gpu, ...]
+    driver: Driver
+    cpu: Cpu
+    memory: Memory
+    disk: Disk
+    versions: dict[str, str]
+    gemm_gflops: float | None = None
+    visible: tuple[int, ...] = ()
+    """Indices of the GPUs a new process may use, in CUDA's order."""
+
+    @property
+    def torch_is_cpu_only(self) -> bool:
+        """Whether the installed PyTorch was built without CUDA."""
+        return self.versions.get("torch", "").endswith("+cpu")
+
+    @property
+    def training_gpu(self) -> Gpu | None:
+        """The GPU the engine will take; None where it will train on the CPU."""
+        if self.torch_is_cpu_only:
+            return None
+        usable = {gpu.index: gpu for gpu in self.gpus if not gpu.problem}
+        return next((usable[index] for index in self.visible if index in usable), None)
+
+    @property
+    def available_gib(self) -> float:
+        """Memory a new run can take: free VRAM of its GPU, else what the machine or container has left."""
+        gpu = self.training_gpu
+        return self.memory.available_gib if gpu is None else gpu.vram_free_gib or 0.0
+
+
+def detect(run_folder: Path = Path("runs"), measure: bool = False) -> Machine:
+    """The machine as it is now, in some milliseconds; `measure` adds the CPU's matrix rate (0.2 s)."""
+    driver, gpus = nvidia.read_gpus()
+    return Machine(
+        gpus=gpus, driver=driver, cpu=host.read_cpu(), memory=host.read_memory(), disk=host.read_disk(run_folder),
+        versions=host.read_versions(), gemm_gflops=host.measure_gemm() if measure else None,
+        visible=visible_gpus(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")),
+    )  # fmt: skip
+
+
+def with_rate(machine: Machine, gemm_gflops: float | None) -> Machine:
+    """`machine` with a matrix rate measured earlier."""
+    return msgspec.structs.replace(machine, gemm_gflops=gemm_gflops)
+
+
+def visible_gpus(gpus: tuple[Gpu, ...], listed: str | None, order: str) -> tuple[int, ...]:
+    """NVML indices in the order CUDA numbers them.
+
+    listed: CUDA_VISIBLE_DEVICES, None if unset.  order: CUDA_DEVICE_ORDER; by default CUDA puts the fastest first, here taken
+    as the newest compute capability.  As in CUDA, the list ends at its first unknown entry.
+    """
+    ordered = list(gpus) if order == "PCI_BUS_ID" else sorted(gpus, key=lambda gpu: gpu.compute_capability or (0, 0), reverse=True)
+    if listed is None:
+        return tuple(gpu.index for gpu in ordered)
+    chosen: list[int] = []
+    for entry in (part.strip() for part in listed.split(",")):
+        if entry.isdigit() and int(entry) < len(ordered):
+            chosen.append(ordered[int(entry)].index)
+        elif match := [gpu for gpu in ordered if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]:
+            chosen.append(match[0].index)
+        else:
+            break
+    return tuple(chosen)
+
+
+class LoadSampler:
+    """Reads the load of the machine and of this process; cheap enough for every second."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        psutil.cpu_percent()  # the first call only sets the start of the interval
+
+    def sample(self) -> events.Hardware:
+        """Load since the last call; GPUs that do not answer are left out."""
+        memory = host.read_memory()
+        return events.Hardware(
+            gpus=nvidia.read_loads(), rss_gib=self._process.memory_info().rss / GIB, cpu_percent=psutil.cpu_percent(),
+            memory_available_gib=memory.available_gib, memory_total_gib=memory.total_gib,
+        )  # fmt: skip
