@@ -94,7 +94,7 @@ class DanluApp(App[None]):
         """Start an engine for `document` and attach to it; what goes wrong is shown, and nothing is left half started."""
         from tui.start import start_run
 
-        self._launch(lambda: start_run(document))
+        self._launch(lambda: start_run(document, runs_dir=self.session.output_dir))
 
     def resume_run(self, run: RunDirectory) -> None:
         """Start an engine that goes on where `run` was left, and attach to it."""
@@ -119,9 +119,8 @@ class DanluApp(App[None]):
         self.push_screen(HelpScreen(self.screen))
 
     def action_leave(self) -> None:
-        """Close the console; a run goes on, and the shell is told how to come back to it."""
-        run = self.session.run
-        self.exit(message=tr("common.left_running", name=run.name) if run is not None and run.is_alive() else None)
+        """Close the console; a run goes on, and the command line says how to come back to it."""
+        self.exit()
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """Our screens and this screen's actions, in the user's language."""

@@ -3,7 +3,10 @@
 It only reads; the whole of a run is `tui.fold`.
 """
 
+import os
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine import events
 from engine.queue import Tail
@@ -79,3 +82,9 @@ def _began(run: RunDirectory) -> float:
         return run.config.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def reference(run: RunDirectory) -> str:
+    """What to type behind `danlu attach` in the current folder to mean this run: its name in runs/, else its path."""
+    in_runs = (Path("runs") / run.name).absolute() == run.path.absolute()
+    return run.name if in_runs else shlex.quote(os.path.relpath(run.path) if run.path.is_relative_to(Path.cwd()) else str(run.path))
