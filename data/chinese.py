@@ -21,10 +21,13 @@ _SCRIPTS = {
 }
 """A word of an alphabet counts as much as a Chinese character: both are about one token."""
 
-_HAN_RUN = re.compile("[\u3400-\u9fff\ue000-\uf8ff\u20ac]{6,}")
+_HAN_RUN = re.compile("[\u3400-\u9fff\ue000-\uf8ff\ufe30-\ufe6f\u2500-\u257f\u20ac]{6,}")
+_CHINESE = re.compile("[\x20-\x7e]*(?:[\u2010-\u2026\u3000-\u303f\u3400-\u9fff\uff00-\uffef][\x20-\x7e]*)+")
 _LATIN_RUN = re.compile("[\x80-\xff\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2,}")
 _CP1252 = {bytes([byte]).decode("cp1252"): byte for byte in range(0x80, 0xA0) if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
-_UTF8_SEQUENCE = re.compile(b"[\xc2\xc3][\x80-\xbf]|[\xe2-\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}")
+_UTF8_SEQUENCE = re.compile(
+    b"[\xc2\xc3][\x80-\xbf]|[\xe2-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}"
+)
 """Two-byte sequences only of Latin letters: other leads occur in real words, as in "VOCÊ…"."""
 _RUINS = ("\ufffd", "锟斤拷", "烫烫烫", "屯屯屯")
 """What is left when text was decoded wrongly and saved: nothing brings it back."""
@@ -47,11 +50,11 @@ def normalise(text: str) -> str:
     # The invisible go first: one of them between a letter and its accent would keep the two from being composed.
     hidden = {invisible.start for invisible in invisible_characters(text)}
     shown = "".join(character for place, character in enumerate(text) if place not in hidden) if hidden else text
-    return unicodedata.normalize("NFC", shown.replace("\r\n", "\n").replace("\r", "\n")).translate(_WIDTHS)
+    return unicodedata.normalize("NFC", shown.replace("\r\n", "\n").replace("\r", "\n").translate(_WIDTHS))
 
 
 def words(text: str) -> list[str]:
-    """The text cut into words, nothing left out, as `jieba.lcut` does."""
+    """The text cut into words, nothing left out: Chinese as `jieba.lcut` cuts it, while names such as `is_prime` stay whole."""
     return rjieba.cut(text)
 
 
@@ -92,7 +95,7 @@ def _is_utf8_as_gbk(run: str) -> bool:
                 decoded = encoded[start:end].decode("utf-8")
             except UnicodeDecodeError:
                 continue
-            if any("\u3000" <= character <= "\u9fff" or "\uff00" <= character <= "\uffef" for character in decoded):
+            if _CHINESE.fullmatch(decoded):
                 return True
     return False
 
