@@ -4,7 +4,9 @@ tomli reads, tomlkit writes. What a key means and allows is `engine.config`; not
 """
 
 import difflib
+import math
 import os
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,10 @@ from typing import Any
 import msgspec
 import tomli
 import tomlkit
-import tomlkit.exceptions
 
 from engine import config as schema
-from engine.config import Config
+from engine import toml_edit
+from engine.config import Config, FieldInfo
 from engine.errors import ConfigError, EnvironmentFault
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
@@ -30,8 +32,8 @@ class Document:
     def __init__(self, text: str, path: Path | None = None):
         """Parse and check `text`. Raises ConfigError with file, line or key, value seen and cure."""
         self.path = path
-        self.values = parse(text, str(path or "configuration"))
-        self._toml = tomlkit.parse(text)
+        self.values = parse(text, self._origin)
+        self._toml = toml_edit.parse(text, self._origin)
 
     @property
     def text(self) -> str:
@@ -40,24 +42,35 @@ class Document:
 
     def set(self, key: str, value: Any) -> None:
         """Change one key ("train.learning_rate"); None unsets it. Raises ConfigError and changes nothing if it is not allowed."""
+        self._set(key, None if value is None else tomlkit.item(value))
+
+    def set_text(self, key: str, text: str) -> None:
+        """Change one key from what a person typed ("2e-4", "true", "q_proj, v_proj"); a number stays written as typed.
+
+        Raises ConfigError and changes nothing if it is not allowed.
+        """
+        value = value_from_text(key, text)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        self._set(key, toml_edit.number_as_typed(text, value) if is_number else None if value is None else tomlkit.item(value))
+
+    def _set(self, key: str, item: Any) -> None:
         section, name = _split_key(key)
-        before = tomlkit.dumps(self._toml)
-        table = self._toml.setdefault(section, tomlkit.table())
-        if value is None:
-            table.pop(name, None)
-        elif name in table:
-            _replace(table, name, value)
+        before = self.text
+        if item is None:
+            self._toml.get(section, {}).pop(name, None)
+        elif name in self._toml.get(section, {}):
+            toml_edit.replace(self._toml[section], name, item)
         else:
-            table[name] = value
+            toml_edit.add(self._toml, section, name, item)
         try:
-            self.values = parse(self.text, str(self.path or "configuration"))
+            self.values = parse(self.text, self._origin)
         except ConfigError:
             self._toml = tomlkit.parse(before)
             raise
 
-    def set_text(self, key: str, text: str) -> None:
-        """Change one key from what a person typed ("2e-4", "true", "q_proj, v_proj"). Raises ConfigError."""
-        self.set(key, value_from_text(key, text))
+    @property
+    def _origin(self) -> str:
+        return str(self.path or "configuration")
 
     def save(self, path: Path | None = None) -> None:
         """Write atomically to `path` (default: where it came from), comments intact. Raises EnvironmentFault."""
@@ -110,6 +123,7 @@ def parse(text: str, origin: str) -> Config:
         raise ConfigError(f"{origin}: not valid TOML: {error}") from error
     raw.pop(RESOLVED_ONLY, None)
     _check_keys(raw, origin)
+    _check_finite(raw, origin)
     try:
         return msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
@@ -117,19 +131,40 @@ def parse(text: str, origin: str) -> Config:
 
 
 def value_from_text(key: str, text: str) -> Any:
-    """What a person typed as the key's type: TOML if it parses as TOML, else a bare string; empty unsets an optional key."""
-    section, name = _split_key(key)
-    field = next(field for field in schema.fields() if field.key == key)
-    if text == "" and field.default is None:
+    """What a person typed, as the key's kind; text that fits it in no way comes back as it is, for the check to refuse.
+
+    Empty unsets an optional key. Texts need no quotes. A list is TOML, names with commas, or one text. Full-width digits and
+    signs, which Chinese input methods leave behind, count as plain ones where a number, a flag or a choice is meant.
+    Raises ConfigError for an unknown key.
+    """
+    field = find_field(key)
+    if text == "" and field.is_optional:
         return None
-    accepts_text = _accepts(field.type, text)
-    if isinstance(field.default, list) and not text.startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        value = tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
-        return text
-    return text if accepts_text and not isinstance(value, str | list) else value
+    if field.kind not in ("text", "list"):
+        text = unicodedata.normalize("NFKC", text).strip()
+    value = _from_toml(text.lower() if field.kind == "flag" else text)
+    if field.kind == "text":
+        return value if isinstance(value, str) else text
+    if field.kind in ("names", "list"):
+        return value if isinstance(value, str | list) else _list_from_text(field, text)
+    return text if value is None else float(value) if field.kind == "number" and type(value) is int else value
+
+
+def find_field(key: str) -> FieldInfo:
+    """What is known of `key` ("train.learning_rate"). Raises ConfigError naming the nearest known one."""
+    _split_key(key)
+    return next(field for field in schema.fields() if field.key == key)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a key accepts, in words: "a whole number from 1 to 4096", "one of cosine, linear, constant"."""
+    if field.kind == "choice":
+        return f"one of {', '.join(field.choices)}"
+    words = {"flag": "true or false", "whole": "a whole number", "number": "a number", "text": "a text"}
+    text = words.get(field.kind, "a list of texts" if field.kind == "list" else "a text or a list of texts")
+    bounds = [f"{word} {bound:g}" for word, bound in (("from", field.lowest), ("above", field.above)) if bound is not None]
+    bounds += [f"{word} {bound:.10g}" for word, bound in (("to", field.highest), ("below", field.below)) if bound is not None]
+    return " ".join([text, *bounds]) + (", or unset" if field.is_optional else "")
 
 
 def resolve(config: Config, base: Path) -> Config:
@@ -173,7 +208,12 @@ def _read(path: Path) -> str:
 
 def _split_key(key: str) -> tuple[str, str]:
     section, _, name = key.partition(".")
-    _check_keys({section: {name: None}} if name else {section: None}, "--set" if "=" in key else key)
+    if not name:
+        every = {field.name: field.key for field in schema.fields()}
+        near = difflib.get_close_matches(section, list(every), n=1, cutoff=0.6)
+        cure = f"did you mean {every[near[0]]}?" if near else "write SECTION.KEY, such as train.learning_rate"
+        raise ConfigError(f"{key}: no such key; {cure}")
+    _check_keys({section: {name: None}}, key)
     return section, name
 
 
@@ -186,13 +226,19 @@ def _check_keys(raw: dict[str, Any], origin: str) -> None:
         if section not in keys:
             raise ConfigError(f"{origin}: unknown section [{section}]{_nearest(section, keys, 'the sections are')}")
         if not isinstance(table, dict):
-            raise ConfigError(f"{origin}: {section} = {table!r} stands alone; write a key of section [{section}], such as {section}.{keys[section][0]}")
+            example = f"{section}.{keys[section][0]}"
+            raise ConfigError(f"{origin}: {section} = {table!r} stands alone; write a key of section [{section}], such as {example}")
         for name in table:
             if name not in keys[section]:
-                every = {field.name: field.key for field in schema.fields()}
-                if name in every:
-                    raise ConfigError(f"{origin}: unknown key {section}.{name}; {name} belongs to section [{every[name].partition('.')[0]}]")
-                raise ConfigError(f"{origin}: unknown key {section}.{name}{_nearest(name, keys[section], f'the keys of [{section}] are')}")
+                raise ConfigError(f"{origin}: unknown key {section}.{name}{_nearest_key(section, name, keys)}")
+
+
+def _nearest_key(section: str, name: str, keys: dict[str, list[str]]) -> str:
+    """The cure for an unknown key: its right section, or the nearest name in this one."""
+    home = next((other for other, names in keys.items() if name in names), None)
+    if home is not None and not difflib.get_close_matches(name, keys[section], n=1, cutoff=0.8):
+        return f"; {name} belongs to section [{home}]"
+    return _nearest(name, keys[section], f"the keys of [{section}] are")
 
 
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -200,32 +246,44 @@ def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     return f"; did you mean {close[0]}?" if close else f"; {otherwise} {', '.join(known)}"
 
 
+def _check_finite(raw: dict[str, Any], origin: str) -> None:
+    """TOML knows inf and nan; no key of ours does."""
+    for section, table in raw.items():
+        for name, value in table.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{origin}: {section}.{name} = {value}: must be {allowed(find_field(f'{section}.{name}'))}")
+
+
 def _explain(message: str, raw: dict[str, Any], origin: str) -> str:
-    """msgspec's message with the key, the value seen and what the key is for."""
-    text, _, where = message.partition(" - at `$.")
+    """msgspec's refusal as key, value seen, what is allowed, and the nearest choice."""
+    _, _, where = message.partition(" - at `$.")
     key = where.rstrip("`").partition("[")[0]
-    section, _, name = key.partition(".")
-    seen = raw.get(section, {}).get(name) if name else raw.get(section)
-    about = next((field.help for field in schema.fields() if field.key == key), "")
-    return f"{origin}: {key} = {seen!r}: {text[:1].lower()}{text[1:]}. {about}".rstrip()
+    field = find_field(key)
+    seen = raw[field.section][field.name]
+    near = difflib.get_close_matches(seen, field.choices, n=1, cutoff=0.5) if isinstance(seen, str) else []
+    cure = f"; did you mean {near[0]}?" if near else ""
+    shown = str(seen).lower() if isinstance(seen, bool) else repr(seen)
+    rule = "not empty" if field.kind == "text" and seen == "" else allowed(field)
+    if field.key == "run.name":
+        rule = "at most 64 of the letters A-Z a-z 0-9 . _ -"
+    return f"{origin}: {key} = {shown}: must be {rule}{cure}"
 
 
-def _accepts(type_: object, value: object) -> bool:
+def _from_toml(text: str) -> Any:
+    """The one TOML value that `text` is, None if it is none."""
     try:
-        msgspec.convert(value, type_)
-        return True
-    except msgspec.ValidationError:
-        return False
+        found = tomli.loads(f"value = {text}")
+    except tomli.TOMLDecodeError:
+        return None
+    return found["value"] if len(found) == 1 else None
 
 
-def _replace(table: Any, name: str, value: Any) -> None:
-    """Replace a value and keep the comment behind it and the way a float was written where it is the same number."""
-    old = table[name]
-    new = tomlkit.item(value)
-    if hasattr(old, "trivia"):
-        new.trivia.comment, new.trivia.comment_ws, new.trivia.trail = old.trivia.comment, old.trivia.comment_ws, old.trivia.trail
-        new.trivia.indent = old.trivia.indent
-    table[name] = new
+def _list_from_text(field: FieldInfo, text: str) -> str | list[str]:
+    """Names need no brackets; of texts, which may hold commas, one needs none."""
+    if field.kind == "list":
+        return [text] if text.strip() else []
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return text if names == [field.default] or not names or text.startswith("[") else names
 
 
 def _data_path(path: str, base: Path) -> str:

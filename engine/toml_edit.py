@@ -56,8 +56,6 @@ def _add_section(toml: TOMLDocument, section: str, name: str, item: Any) -> None
     table = tomlkit.table()
     table[name] = item
     text = toml.as_string()
-    if text.strip() and not text.endswith("\n"):
-        toml.add(tomlkit.nl())
     if text.strip() and not text.endswith("\n\n"):
         toml.add(tomlkit.nl())
     toml[section] = table
