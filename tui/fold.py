@@ -34,6 +34,14 @@ class LiveSample:
 
 
 @dataclass
+class Stage:
+    """A phase of this start: when it began, and its newest event."""
+
+    began: float
+    newest: events.Phase
+
+
+@dataclass
 class Pace:
     """Wall time a step takes since the engine started, pauses left out."""
 
@@ -69,6 +77,8 @@ class RunState:
     warnings: int = 0
     engine: events.EngineStarted | None = None
     phase: events.Phase | None = None
+    stages: dict[str, Stage] = field(default_factory=dict)
+    """Phases of this start by name, in the order they began."""
     data: events.DataSummary | None = None
     plan: events.Plan | None = None
     step: events.Step | None = None
@@ -170,6 +180,7 @@ def _engine_started(state: RunState, event: events.EngineStarted) -> None:
     """Steps after the checkpoint are going to be done again."""
     state.engine, state.phase, state.stopped, state.step = event, None, None, None
     state.live_sample, state.is_paused, state.final_model = None, False, None
+    state.stages = {}
     state.pace = Pace()
     step = event.resumed_step
     state.series.cut_after(step)
@@ -182,6 +193,7 @@ def _engine_started(state: RunState, event: events.EngineStarted) -> None:
 def _phase(state: RunState, event: events.Phase) -> None:
     is_new = state.phase is None or state.phase.name != event.name
     state.phase = event
+    state.stages.setdefault(event.name, Stage(event.time, event)).newest = event
     # Evaluation and saving end in an event of their own, which says more.
     if is_new and event.name not in ("train", "evaluate", "save", "pause"):
         _log(state, event)

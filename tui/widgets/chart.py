@@ -4,9 +4,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from tui import gate
+from tui import gate, glyphs
 from tui.fold import RunState
 from tui.texts import tr
+from tui.widgets.stages import stage_lines
 from tui.widgets.steady import Line, SteadyView
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ class Chart(SteadyView):
         self._marks = ASCII_MARKS if ascii else MARKS
         self._state: RunState | None = None
         self.metric = METRICS[0]
-        self.log = False
+        self.is_log = False
         self.zoom = 1
 
     def draw(self, state: RunState | None) -> None:
         """Draw what `state` holds now."""
         self._state = state
-        self._name()
+        self._retitle()
         self.show(self._lines)
 
     def next_metric(self) -> None:
@@ -50,7 +51,7 @@ class Chart(SteadyView):
 
     def toggle_log(self) -> None:
         """Logarithmic or linear."""
-        self.log = not self.log
+        self.is_log = not self.is_log
         self.draw(self._state)
 
     def magnify(self, factor: float) -> None:
@@ -60,15 +61,16 @@ class Chart(SteadyView):
 
     def _lines(self, width: int, height: int) -> list[Line]:
         state = self._state
-        if state is None or not (len(state.series) or state.evals):
-            return centred(tr("train.chart.empty"), width, height)
+        if state is None or not len(state.series):
+            waiting = centred(tr("train.chart.empty"), width, 1)
+            return [*waiting, [], *stage_lines(state, glyphs.ASCII if self._ascii else glyphs.UNICODE, width)] if state else waiting
         from tui.widgets import plot  # numpy takes a tenth of a second, which the first paint does not wait for
 
         x_range = self._x_range(state)
         lines = _curves(state, self.metric, x_range, self._marks)
         if not any(len(line.x) for line in lines):
             return centred(tr("train.chart.nothing"), width, height)
-        return plot.draw(lines, x_range, width, height, log=self.log and self.metric in LOG_SCALED, ascii=self._ascii)
+        return plot.draw(lines, x_range, width, height, log=self.is_log and self.metric in LOG_SCALED, ascii=self._ascii)
 
     def _x_range(self, state: RunState) -> tuple[float, float]:
         """From the first step, or a share of them, to a little after the last: a right edge that moves seldom redraws little."""
@@ -78,7 +80,7 @@ class Chart(SteadyView):
         ceiling = max(state.max_steps, last)
         return (0.0, float(min(ceiling, _round_up(last))))
 
-    def _name(self) -> None:
+    def _retitle(self) -> None:
         notes = []
         if self._state is not None and len(self._state.series):
             notes = self._legend(self._state)
@@ -91,7 +93,7 @@ class Chart(SteadyView):
             notes += [f"{self._marks[part]} {tr(f'train.chart.{part}')}" for part in ("thinking", "answer")]
         if self.metric == "loss" and state.evals:
             notes.append(f"{self._marks['eval']} {tr('train.chart.eval')}")
-        if self.log and self.metric in LOG_SCALED:
+        if self.is_log and self.metric in LOG_SCALED:
             notes.append(tr("train.chart.log"))
         if self.zoom > 1:
             first, last = self._x_range(state)

@@ -42,7 +42,7 @@ class SampleView(SteadyView):
         if name != self._shown:
             self._shown, self.top, self._laid_out = name, 0, {}
             self.follows_end = isinstance(sample, LiveSample)
-        self._name(sample)
+        self._retitle(sample)
         self.show(self._lines)
 
     def turn(self, samples: int) -> None:
@@ -66,7 +66,7 @@ class SampleView(SteadyView):
             return self._state.base_samples.get(sample.prompt)
         return sample
 
-    def _name(self, sample: SampleFinished | LiveSample | None) -> None:
+    def _retitle(self, sample: SampleFinished | LiveSample | None) -> None:
         parts = [tr("train.sample.title")]
         if sample is not None:
             parts.append(tr("train.sample.at", step=sample.step) if sample.step else tr("train.sample.base"))

@@ -1,0 +1,69 @@
+"""What is said when a run has ended: where the result is and what to do next, or what went wrong and its cure. Pure functions."""
+
+from tui import amounts, states
+from tui.fold import RunState
+from tui.gate import cells, pad, safe, safe_lines
+from tui.glyphs import Glyphs
+from tui.texts import tr
+from tui.widgets.lines import wrap
+from tui.widgets.steady import Line
+
+NAME_CELLS = 10
+
+
+def result_lines(
+    state: RunState, shown_state: str, run_path: str, run_name: str, log_tail: list[str], glyphs: Glyphs, width: int
+) -> list[Line]:
+    """Lines for a run that ended as `shown_state`. log_tail: last lines of the engine's raw output, for one that died."""
+    sign, style = states.SIGNS[shown_state]
+    head: Line = [(f"{getattr(glyphs, sign)} ", style), (_headline(state, shown_state, glyphs), style)]
+    lines = wrap(head, width, "  ")
+    if shown_state == "finished":
+        return lines + _finished(state, run_path, width)
+    if shown_state == "died":
+        lines += _told(log_tail or [tr("train.result.no_output")], width)
+        lines += wrap([(f"  {tr('train.result.died_cure')}", "text")], width, "  ")
+    elif state.stopped is not None and state.stopped.error:
+        lines += _told(state.stopped.error.splitlines(), width)
+    if shown_state in ("failed", "died"):
+        lines += _field("log", f"{run_path}/engine.log", width)
+    return lines + _field("kept", _kept(state), width) + _field("again", tr("train.result.resume_key", name=safe(run_name)), width)
+
+
+def _headline(state: RunState, shown_state: str, glyphs: Glyphs) -> str:
+    step = max(state.series.last_step, state.stopped.step if state.stopped else 0)
+    if shown_state != "finished":
+        return tr(f"train.result.{shown_state}", step=step, max=state.max_steps)
+    took = amounts.duration(state.last_time - state.engine.time) if state.engine else amounts.UNKNOWN
+    first, last = state.first_eval, state.last_eval
+    if first is None or last is None or first is last:
+        return tr("train.result.finished_plain", steps=step, time=took)
+    text = tr("train.result.finished", steps=step, time=took, first=amounts.loss(first.loss), last=amounts.loss(last.loss))
+    return text.replace("→", glyphs.arrow)
+
+
+def _finished(state: RunState, run_path: str, width: int) -> list[Line]:
+    if state.final_model is None:
+        return _field("kept", _kept(state), width)
+    path = f"{run_path}/{state.final_model.path}"
+    lines = _field("model", f"{safe(path)} ({amounts.size(state.final_model.bytes)})", width)
+    lines += _field("load", "from peft import AutoPeftModelForCausalLM", width)
+    lines += _field("", f"model = AutoPeftModelForCausalLM.from_pretrained({safe(path)!r})", width)
+    return lines + _field("next", tr("train.result.compare"), width)
+
+
+def _kept(state: RunState) -> str:
+    if not state.checkpoints:
+        return tr("train.result.no_checkpoint")
+    newest = state.checkpoints[max(state.checkpoints)]
+    return tr("train.result.checkpoint", path=safe(newest.path), step=newest.step, max=state.max_steps)
+
+
+def _field(name: str, text: str, width: int) -> list[Line]:
+    title = pad(tr(f"train.result.{name}") if name else "", NAME_CELLS)
+    return wrap([(f"  {title}", "dim"), (safe(text), "bright")], width, " " * (2 + cells(title)))
+
+
+def _told(texts: list[str], width: int) -> list[Line]:
+    """Outside text, a line of it a line, set off."""
+    return [line for text in texts for line in wrap([("  ", ""), (safe_lines(text).replace("\n", " "), "warn")], width, "  ")]
