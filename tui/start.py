@@ -16,9 +16,9 @@ from engine import model_source
 from engine.config import Config, Data, Model, Run
 from engine.config_file import Document, read_resolved, resolve, write_resolved
 from engine.errors import ConfigError, EnvironmentFault, ModelError, RunError
+from engine.host import read_versions
 from engine.launch import launch_engine
 from engine.run_directory import RunDirectory, create, free_name
-from engine.versions import versions
 from tui.follow import engine_log_tail
 from tui.summary import summarise
 
@@ -45,7 +45,7 @@ def start_run(document: Document, name: str = "", runs_dir: Path | None = None) 
     run = create(output_dir, name or config.run.name or free_name(output_dir, stem))
     try:
         config = msgspec.structs.replace(config, run=Run(output_dir=str(output_dir), name=run.name))
-        write_resolved(run.config, config, versions() | {"preset": str(document.path or "")})
+        write_resolved(run.config, config, read_versions() | {"preset": str(document.path or "")})
         _launch(run)
     except BaseException:
         if not run.is_alive():

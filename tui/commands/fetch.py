@@ -1,0 +1,82 @@
+"""`danlu fetch`: brings a model onto this machine from a hub, a mirror or ModelScope, or converts a GGUF file once."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from engine.config import Model
+from engine.errors import ModelError
+from engine.launch import PROJECT
+from engine.model_source import Progress, locate
+from tui import amounts, output
+from tui.gate import clip, pad, safe
+from tui.texts import tr
+
+PROGRESS_EVERY_S = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=tr("cli.option.fetch_model"))
+    parser.add_argument("--source", choices=("auto", "huggingface", "modelscope"), default="auto", help=tr("cli.option.source"))
+    parser.add_argument("--revision", metavar="REVISION", default="", help=tr("cli.option.revision"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the folder that holds the model when it is there. An interrupted download goes on where it stopped."""
+    bar = _ProgressLine()
+    try:
+        folder = locate(Model(name=options.model, source=options.source, revision=options.revision), bar.tell, _convert)
+    finally:
+        bar.close()
+    output.narrate(tr("cli.fetch.done"))
+    output.show(safe(str(folder)))
+    return 0
+
+
+class _ProgressLine:
+    """Progress on stderr: one line redrawn on a terminal, a new line now and then elsewhere."""
+
+    WIDTH = 79
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._told, self._detail = 0.0, ""
+
+    def tell(self, done: int, total: int, detail: str) -> None:
+        """done, total: bytes, or steps where they are few; total 0 when unknown."""
+        now = time.monotonic()
+        if detail == self._detail and now - self._told < (0.1 if self._is_terminal else PROGRESS_EVERY_S) and done < total:
+            return
+        self._told, self._detail = now, detail
+        size = f"  {100 * done // total} %" if total else ""
+        if total > 1 << 20:
+            size += f"  {amounts.size(done)} / {amounts.size(total)}"
+        text = clip(safe(detail), self.WIDTH - len(size)) + size
+        if self._is_terminal:
+            print("\r" + pad(text, self.WIDTH), end="", file=sys.stderr, flush=True)
+        else:
+            output.narrate(text)
+
+    def close(self) -> None:
+        """Leave the cursor on a line of its own."""
+        if self._is_terminal and self._told:
+            output.narrate()
+
+
+def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
+    """Convert in a process of its own, because that needs torch. Raises ModelError with its last words."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.gguf", str(gguf.absolute()), str(folder.absolute())],
+        cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+    )  # fmt: skip
+    last = ""
+    assert process.stderr is not None
+    with process.stderr as lines:
+        for line in lines:
+            if text := line.strip():
+                last = text
+                progress(0, 0, text)
+    if process.wait() != 0:
+        raise ModelError(f"{gguf}: cannot be converted: {last}")

@@ -1,0 +1,55 @@
+"""`danlu runs`: live and past runs, newest first."""
+
+import argparse
+import time
+
+from engine.run_directory import find_runs
+from tui import amounts, output
+from tui.columns import columns
+from tui.commands.console import RUNS_DIR
+from tui.gate import safe
+from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.summary import Summary, summarise
+from tui.texts import tr
+
+GLYPHS = {"starting": "waiting", "working": "running", "training": "running", "paused": "paused", "finished": "done", "stopped": "stopped",
+          "interrupted": "stopped"}  # fmt: skip
+"""Status → member of `Glyphs`; what is not here has failed."""
+
+FACTS = ("status", "step", "max_steps", "loss", "eval_loss", "began", "exit_code", "error")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the runs of a folder on stdout."""
+    folder = options.runs_dir or RUNS_DIR
+    summaries = [summarise(found) for found in find_runs(folder)]
+    if options.json:
+        output.show_json({"runs": [_facts(summary) for summary in summaries]})
+    elif summaries:
+        glyphs = ASCII if options.ascii else UNICODE
+        for line in columns([_header(), *(_row(summary, glyphs) for summary in summaries)], right={2, 3, 4}):
+            output.show(line)
+    else:
+        output.narrate(tr("cli.runs.none", folder=safe(str(folder))))
+    return 0
+
+
+def _header() -> list[str]:
+    return [tr(f"cli.runs.{name}") for name in ("name", "state", "step", "loss", "eval", "started")]
+
+
+def _row(summary: Summary, glyphs: Glyphs) -> list[str]:
+    glyph = getattr(glyphs, GLYPHS.get(summary.status, "failed"))
+    steps = f"{summary.step}/{summary.max_steps}" if summary.max_steps else amounts.UNKNOWN
+    losses = [amounts.loss(summary.loss), amounts.loss(summary.eval_loss)]
+    state = f"{glyph} {tr(f'train.state.{summary.status}')}"
+    return [safe(summary.run.name), state, steps, *losses, amounts.age(time.time() - summary.began)]
+
+
+def _facts(summary: Summary) -> dict[str, object]:
+    facts = {name: getattr(summary, name) for name in FACTS}
+    return {"name": summary.run.name, "path": str(summary.run.path), "live": summary.is_alive, "can_resume": summary.can_resume} | facts

@@ -1,0 +1,89 @@
+"""`danlu split`: a data file split into train, eval and test so that no near duplicate crosses; records as they were."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from data.errors import DataError
+from data.formats import FORMATS
+from data.reading import Dataset, read_file
+from data.splitting import Split, split
+from tui import output
+from tui.columns import columns
+from tui.gate import safe
+from tui.texts import tr
+
+PARTS = ("train", "eval", "test")
+RATIOS = "0.9,0.05,0.05"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help=tr("cli.option.data"))
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help=tr("cli.option.out"))
+    parser.add_argument("--ratios", metavar="RATIOS", default=RATIOS, help=tr("cli.option.ratios"))
+    parser.add_argument("--seed", metavar="N", type=int, default=42, help=tr("cli.option.seed"))
+    add_format(parser)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """The record layout, for commands that read a data file."""
+    parser.add_argument("--format", choices=("auto", *FORMATS), default="auto", metavar="FORMAT",
+                        help=tr("cli.option.format", formats=", ".join(("auto", *FORMATS))))  # fmt: skip
+
+
+def data_path(name: str) -> Path:
+    """The file that `name` means on the command line."""
+    from engine.config_file import BUNDLED_DATA
+
+    return BUNDLED_DATA if name == "bundled" else Path(name).expanduser()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write one file a part and split.json into DIR. Raises DataError where one of them is there already."""
+    ratios = _ratios(options.ratios)
+    files = {part: options.out / f"{part}.jsonl" for part in ratios}
+    _refuse_to_overwrite([*files.values(), options.out / "split.json"])
+    dataset = read_file(data_path(options.data), options.format)
+    if dataset.faults:
+        first = dataset.faults[0]
+        output.narrate(tr("cli.split.invalid", n=dataset.invalid, line=first.line, text=safe(first.text)))
+    made = split(dataset.records, ratios, options.seed)
+    _write(dataset, made, files, options.out)
+    output.narrate(tr("cli.split.wrote", records=len(dataset.records), groups=len(set(made.groups))))
+    for line in columns([[safe(str(files[part])), tr("cli.split.records", n=made.counts[part])] for part in files]):
+        output.show(line)
+    return 0
+
+
+def _ratios(text: str) -> dict[str, float]:
+    """Shares by part. Raises DataError for what is not two or three numbers; their sum is checked by the split."""
+    try:
+        shares = [float(share) for share in text.split(",")]
+    except ValueError:
+        shares = []
+    if len(shares) not in (2, 3):
+        raise DataError(f"--ratios {text}: give two or three shares with commas between them, for example {RATIOS}")
+    return dict(zip(PARTS, shares, strict=False))
+
+
+def _refuse_to_overwrite(paths: list[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            raise DataError(f"{path}: is there already; choose another --out, or delete it first")
+
+
+def _write(dataset: Dataset, made: Split, files: dict[str, Path], folder: Path) -> None:
+    """Each file beside its place first, then all renamed, so that a full disk leaves no half split."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in [*files.values(), folder / "split.json"]}
+    try:
+        for part, path in files.items():
+            lines = (json.dumps(dataset.records[index].raw, ensure_ascii=False) + "\n" for index in made.indices(part))
+            temporary[path].write_text("".join(lines), encoding="utf-8")
+        made.write(temporary[folder / "split.json"])
+        for path, written in temporary.items():
+            written.rename(path)
+    finally:
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
