@@ -199,7 +199,11 @@ def number(value: float) -> str:
         return f"{value:.1f}".removesuffix(".0")
     if 1000 <= size < 1_000_000:
         return f"{value / 1000:.3g}k"
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return _scientific(value, 1) if len(_scientific(value, 1)) <= LABEL_CELLS - 2 else _scientific(value, 0)
+
+
+def _scientific(value: float, decimals: int) -> str:
+    mantissa, _, exponent = f"{value:.{decimals}e}".partition("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 

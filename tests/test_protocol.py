@@ -1,0 +1,46 @@
+"""The event protocol against its golden file: one line an event type, byte for byte."""
+
+from pathlib import Path
+
+import pytest
+
+from engine import events
+from tui.fold import RunState, fold, fold_all
+from tui.sentences import sentence
+
+GOLDEN = (Path(__file__).parent / "golden" / "events.jsonl").read_bytes().splitlines(keepends=True)
+DECODED = [events.decode(line) for line in GOLDEN]
+
+
+def test_every_event_type_has_its_golden_line():
+    """Adding an event type without its golden line fails here, and so does removing one that logs still hold."""
+    tags = {kind.__struct_config__.tag for kind in events.KNOWN.__args__}
+
+    assert [event.__struct_config__.tag for event in DECODED] == list(dict.fromkeys(event.__struct_config__.tag for event in DECODED))
+    assert {event.__struct_config__.tag for event in DECODED} == tags
+
+
+@pytest.mark.parametrize(("line", "event"), list(zip(GOLDEN, DECODED, strict=True)), ids=[type(event).__name__ for event in DECODED])
+def test_an_event_is_written_as_its_golden_line_and_read_back(line, event):
+    """Old logs stay readable and new logs look the same: encoding the decoded line gives the line."""
+    assert events.encode(event) == line
+
+
+@pytest.mark.parametrize("event", DECODED, ids=[type(event).__name__ for event in DECODED])
+def test_the_fold_takes_every_event(event):
+    """No event type is ignored: each leaves a trace in the state, and its sentence can be said."""
+    before, after = RunState(), fold(RunState(), event)
+    before.last_seq, before.last_time, before.began, before.missed = after.last_seq, after.last_time, after.began, after.missed
+    if isinstance(event, events.SampleText):  # means something only for its sample
+        started = next(one for one in DECODED if isinstance(one, events.SampleStarted))
+        after = fold_all(RunState(), [started, event])
+        assert after.live_sample.text == event.text
+        return
+
+    assert _facts(after) != _facts(before)
+    assert sentence(event).text
+
+
+def _facts(state: RunState) -> dict:
+    facts = {name: value for name, value in vars(state).items() if name != "series"}
+    return facts | {"steps": list(state.series.steps)}
