@@ -84,7 +84,6 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
     settings = LoraConfig(
         task_type=TaskType.CAUSAL_LM, r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none",
         target_modules=lora.target_modules, use_rslora=lora.variant == "rslora", use_dora=lora.variant == "dora",
-        base_model_name_or_path=name,
     )  # fmt: skip
     try:
         model = get_peft_model(base, settings)
@@ -100,7 +99,7 @@ def prepare_training(model: PeftModel, device: torch.device, precision: str, gra
     """`model` ready to be trained: checkpointing set, activations left in the compute type, head apart from the decoder."""
     base = model.get_base_model()
     if gradient_checkpointing:
-        base.gradient_checkpointing_enable({"use_reentrant": False})
+        base.activation_checkpointing_enable({"use_reentrant": False})
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             # peft would copy every activation to fp32 for its fp32 adapters; autocast casts the small weights instead.

@@ -41,7 +41,7 @@ class _HeadLoss(torch.autograd.Function):
                 chunk_losses = cross_entropy(head(chunk).float(), targets[piece], reduction="none")
             losses[piece] = chunk_losses.detach()
             if gradient is not None:
-                (gradient[piece],) = torch.autograd.grad(chunk_losses.sum(), chunk)
+                (gradient[piece],) = torch.autograd.grad(chunk_losses, chunk, torch.ones_like(chunk_losses))
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses

@@ -1,0 +1,186 @@
+"""Loss and gradients against plain transformers and peft, on tiny models of each family."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from data.conversation import Conversation, Turn
+from data.examples import ANSWER, MASKED, THINKING, Example, ExampleSettings, build_examples
+from data.tokenizer import load_tokenizer
+from engine import config as schema
+from engine.batches import build_micro_batch
+from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
+from engine.train_step import Updater, backward, part_sums, read_sums
+from tests.tiny_models import FAMILIES, tiny_model
+
+CPU = torch.device("cpu")
+QUESTIONS = (
+    ("一加一？", "一个加一个是两个。", "二。"),
+    ("What is a hash?", None, "A digest of fixed length."),
+    ("SM4 分组多长？", "查标准。", "128 位。"),
+)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, tmp_path_factory):
+    return tiny_model(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def _examples(folder) -> list[Example]:
+    tokenizer = load_tokenizer(folder)
+    found = []
+    for index, (question, reasoning, answer) in enumerate(QUESTIONS):
+        turns = (Turn("user", question), Turn("assistant", answer, reasoning))
+        found += build_examples(Conversation(turns=turns), tokenizer, ExampleSettings(max_seq_length=256), index)
+    return found
+
+
+def _model(folder, checkpointing: bool = False, variant: str = "lora") -> LoadedModel:
+    """A tiny model whose adapter is no longer zero, so that every gradient says something."""
+    model = add_adapter(load_base(folder, "fp32", "none", CPU), schema.Lora(r=4, alpha=8.0, variant=variant), "tiny", seed=0)
+    torch.manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return prepare_training(model, CPU, "fp32", checkpointing)
+
+
+def _no_scaler() -> torch.amp.GradScaler:
+    return torch.amp.GradScaler("cpu", enabled=False)
+
+
+def _gradients(model: LoadedModel) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad.clone() for name, parameter in model.trainable().items()}
+
+
+def _ours(model: LoadedModel, groups: list[list[Example]]) -> tuple[float, dict[str, torch.Tensor]]:
+    """Loss and gradients of one step whose micro-batches are `groups`."""
+    batches = [build_micro_batch(group, CPU) for group in groups]
+    supervised = sum(len(batch.targets) for batch in batches)
+    sums = read_sums([backward(model, batch, _no_scaler(), supervised) for batch in batches])
+    return sums.loss, _gradients(model)
+
+
+def _reference(folder, examples: list[Example], variant: str = "lora") -> tuple[float, dict[str, torch.Tensor]]:
+    """One example at a time through the whole model with its logits, mean over all supervised tokens."""
+    model = _model(folder, variant=variant)
+    model.peft.config._attn_implementation = "sdpa"
+    supervised = sum(example.supervised_tokens for example in examples)
+    total = torch.zeros(())
+    for example in examples:
+        labels = torch.tensor([id if part in (THINKING, ANSWER) else -100 for id, part in zip(example.ids, example.parts, strict=True)])
+        logits = model.peft(input_ids=torch.tensor([list(example.ids)])).logits[0]
+        total = total + cross_entropy(logits[:-1], labels[1:], ignore_index=-100, reduction="sum")
+    (total / supervised).backward()
+    return total.item() / supervised, _gradients(model)
+
+
+def _assert_equal(got: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], tolerance: float) -> None:
+    assert got.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        error = (got[name] - gradient).norm() / gradient.norm()
+        assert error <= tolerance, f"{name}: relative error {error:.2e}"
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_packed_row_gives_the_loss_and_gradients_of_plain_transformers(family, checkpointing):
+    """Three examples in one row are as three forward passes of the unchanged model: nothing leaks between them."""
+    examples = _examples(family)
+    loss, gradients = _ours(_model(family, checkpointing), [examples])
+    wanted_loss, wanted = _reference(family, examples)
+
+    assert loss == pytest.approx(wanted_loss, rel=1e-6)
+    _assert_equal(gradients, wanted, 1e-5)
+
+
+@pytest.mark.parametrize("variant", ["rslora", "dora"])
+def test_other_lora_variants_give_the_gradients_of_peft(family, variant):
+    """The variants go through the same packed path."""
+    examples = _examples(family)
+    loss, gradients = _ours(_model(family, variant=variant), [examples])
+    wanted_loss, wanted = _reference(family, examples, variant)
+
+    assert loss == pytest.approx(wanted_loss, rel=1e-6)
+    _assert_equal(gradients, wanted, 1e-5)
+
+
+def test_the_split_into_micro_batches_changes_nothing(family):
+    """Batch 3 × accumulation 1 is 1 × 3 to 1e-6, though the examples have different numbers of supervised tokens."""
+    examples = _examples(family)
+    loss, gradients = _ours(_model(family), [examples])
+    other_loss, others = _ours(_model(family), [[example] for example in examples])
+
+    assert other_loss == pytest.approx(loss, rel=1e-6)
+    _assert_equal(others, gradients, 1e-5)
+
+
+def test_thinking_and_answer_losses_add_up_to_the_whole(family):
+    """Every supervised token is counted in exactly one part."""
+    examples = _examples(family)
+    model = _model(family)
+    batch = build_micro_batch(examples, CPU)
+    sums = read_sums([backward(model, batch, _no_scaler(), 1)])
+
+    assert sums.thinking_tokens == sum(example.parts.count(THINKING) for example in examples) > 0
+    assert sums.answer_tokens == sum(example.parts.count(ANSWER) for example in examples)
+    assert sums.loss * sums.tokens == pytest.approx(sums.thinking + sums.answer)
+
+
+def test_a_micro_batch_without_supervised_tokens_is_harmless(family):
+    """Its loss is 0, its gradient 0 and not missing, so that data-parallel ranks would not wait for it."""
+    example = _examples(family)[0]
+    masked = dataclasses.replace(example, parts=bytes([MASKED]) * len(example.ids))
+    model = _model(family)
+    sums = read_sums([backward(model, build_micro_batch([masked], CPU), _no_scaler(), 0)])
+
+    assert sums.loss == 0.0 and sums.tokens == 0
+    assert all(torch.count_nonzero(gradient) == 0 for gradient in _gradients(model).values())
+
+
+def test_the_chunks_of_the_head_change_nothing(family, monkeypatch):
+    """A chunk of one row at a time gives what one chunk gives."""
+    examples = _examples(family)
+    _, gradients = _ours(_model(family), [examples])
+    monkeypatch.setattr("engine.loss.CHUNK_BYTES", 1)
+    _, others = _ours(_model(family), [examples])
+
+    _assert_equal(others, gradients, 5e-5)  # a product of one row at a time rounds differently
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(family):
+    """The step is skipped and says so."""
+    model = _model(family)
+    parameters = list(model.trainable().values())
+    updater = Updater(parameters, torch.optim.AdamW(parameters, lr=1.0), _no_scaler(), max_grad_norm=1.0)
+    before = [parameter.detach().clone() for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = torch.full_like(parameter, float("nan"))
+    _, applied = updater.apply(1.0)
+
+    assert not applied
+    assert all(torch.equal(parameter, old) for parameter, old in zip(parameters, before, strict=True))
+
+
+def test_clipping_limits_the_update_to_the_norm(family):
+    """The norm that is reported is the one before clipping."""
+    model = _model(family)
+    parameters = list(model.trainable().values())
+    updater = Updater(parameters, torch.optim.SGD(parameters, lr=1.0), _no_scaler(), max_grad_norm=1.0)
+    before = [parameter.detach().clone() for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    norm, _ = updater.apply(1.0)
+    moved = sum(((parameter - old) ** 2).sum() for parameter, old in zip(parameters, before, strict=True)) ** 0.5
+
+    assert norm == pytest.approx(sum(parameter.numel() for parameter in parameters) ** 0.5, rel=1e-5)
+    assert moved.item() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_part_sums_stay_exact_over_many_tokens():
+    """Sums are kept in double precision: 100,000 equal losses average to themselves."""
+    losses = torch.full((100_000,), 0.1)
+    sums = read_sums([part_sums(losses, torch.zeros(100_000, dtype=torch.bool))])
+
+    assert sums.loss == pytest.approx(float(losses[0]), rel=1e-12)

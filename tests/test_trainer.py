@@ -1,0 +1,215 @@
+"""Whole runs of a tiny model in this process: what a run leaves behind, and that resuming is exact."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from data.errors import DanluError, DataError
+from engine import events, launch
+from engine.errors import RunError
+from engine.manifest import find_fault
+from tests.engine_runs import all_events, losses, make_run, of_type, train_here, write_records
+from tests.tiny_models import tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model("qwen3", tmp_path_factory.mktemp("qwen3"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_records(tmp_path_factory.mktemp("data") / "records.jsonl")
+
+
+@pytest.fixture(scope="module")
+def finished(model, data, tmp_path_factory):
+    """An uninterrupted run of eight steps."""
+    run = make_run(tmp_path_factory.mktemp("runs"), model, data, lora={"dropout": 0.1})
+    assert train_here(run) == "finished"
+    return run
+
+
+def test_the_events_of_a_run_are_numbered_without_gaps(finished):
+    """seq counts 0, 1, 2 … whatever thread emitted."""
+    found = all_events(finished)
+
+    assert [event.seq for event in found] == list(range(len(found)))
+    assert not any(isinstance(event, events.Unknown) for event in found)
+
+
+def test_training_lowers_the_loss(finished):
+    """Evaluated before the first and after the last step."""
+    evals = of_type(finished, events.Eval)
+
+    assert [event.step for event in evals] == [0, 4, 8]
+    assert evals[-1].loss < 0.95 * evals[0].loss
+
+
+def test_step_zero_shows_the_base_model(finished):
+    """The fixed prompts are answered before the first step and after the last."""
+    assert [event.step for event in of_type(finished, events.SampleRound)] == [0, 8]
+    assert all(sample.prompt for sample in of_type(finished, events.SampleFinished))
+
+
+def test_the_final_model_is_one_that_plain_peft_loads(finished, model):
+    """`PeftModel.from_pretrained` on the base gives an adapter that is not zero, with the tokenizer beside it."""
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    tuned = PeftModel.from_pretrained(base, finished.final_model)
+    ids = torch.tensor([[1, 2, 3, 4]])
+
+    with torch.no_grad(), tuned.disable_adapter():
+        before = tuned(ids).logits
+    with torch.no_grad():
+        after = tuned(ids).logits
+    assert not torch.allclose(before, after)
+    assert (finished.final_model / "tokenizer.json").is_file()
+    assert find_fault(finished.final_model) is None
+
+
+def test_the_split_is_written_down(finished):
+    """split.json names the records of each part, none twice."""
+    parts = json.loads(finished.split.read_text())["parts"]
+
+    assert sorted(parts["train"] + parts["eval"]) == list(range(24)) and parts["eval"]
+
+
+def test_only_the_wanted_checkpoints_stay(finished):
+    """keep = 3 by default; each verifies."""
+    assert [folder.name for folder in finished.checkpoints()] == ["checkpoint-8", "checkpoint-6", "checkpoint-4"]
+    assert all(find_fault(folder) is None for folder in finished.checkpoints())
+
+
+def test_resuming_gives_the_same_bits(finished, model, data, tmp_path):
+    """Steps 5 to 8 from checkpoint-4, dropout and all, are those of the uninterrupted run; so is the adapter."""
+    run = make_run(tmp_path, model, data, lora={"dropout": 0.1})
+    shutil.copytree(finished.checkpoint(4), run.checkpoint(4))
+    train_here(run)
+
+    assert losses(run) == {step: loss for step, loss in losses(finished).items() if step > 4}
+    name = "adapter_model.safetensors"
+    assert (run.final_model / name).read_bytes() == (finished.final_model / name).read_bytes()
+
+
+def test_watching_changes_no_bit_of_the_training(finished, model, data, tmp_path):
+    """Without samples and evaluations the losses are the same."""
+    run = make_run(tmp_path, model, data, lora={"dropout": 0.1}, sample={"num_prompts": 0}, eval={"every_steps": 0, "at_start": False})
+    train_here(run)
+
+    assert losses(run) == losses(finished)
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_told(finished, model, data, tmp_path):
+    """One flipped bit in the newest: the run goes on from the one before, to the same end."""
+    run = make_run(tmp_path, model, data, lora={"dropout": 0.1})
+    for step in (4, 6):
+        shutil.copytree(finished.checkpoint(step), run.checkpoint(step))
+    damaged = run.checkpoint(6) / "optimizer.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    train_here(run)
+
+    assert min(losses(run)) == 5
+    assert losses(run)[8] == losses(finished)[8]
+
+
+def test_changed_data_refuses_to_resume(finished, model, tmp_path):
+    """Another data file is another run; the message names what has changed."""
+    run = make_run(tmp_path, model, write_records(tmp_path / "other.jsonl", count=20))
+    shutil.copytree(finished.checkpoint(4), run.checkpoint(4))
+
+    with pytest.raises(RunError, match="data"):
+        train_here(run)
+
+
+def test_a_changed_batch_resumes_as_equivalent(finished, model, data, tmp_path):
+    """The run goes on and says that it is not bit for bit the same."""
+    run = make_run(tmp_path, model, data, lora={"dropout": 0.1}, train={"batch_size": 1, "gradient_accumulation_steps": 4})
+    shutil.copytree(finished.checkpoint(4), run.checkpoint(4))
+    train_here(run)
+
+    assert [warning.code for warning in of_type(run, events.Warning) if warning.code.startswith("resume")] == ["resume_equivalent"]
+    assert losses(run)[5] == pytest.approx(losses(finished)[5], rel=1e-5)
+
+
+def test_out_of_memory_halves_the_micro_batch_and_keeps_the_step(model, data, tmp_path, monkeypatch):
+    """Memory runs out once in the second micro-batch of step 2: same losses, one warning, nothing skipped."""
+    from engine import train_step
+
+    whole = make_run(tmp_path, model, data, "whole")
+    train_here(whole)
+    real, calls = train_step.backward, []
+
+    def fails_once(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise torch.OutOfMemoryError("planted")
+        return real(*arguments)
+
+    monkeypatch.setattr(train_step, "backward", fails_once)
+    run = make_run(tmp_path, model, data, "short of memory")
+    train_here(run)
+
+    assert losses(run) == pytest.approx(losses(whole), rel=1e-5)
+    assert [warning.code for warning in of_type(run, events.Warning) if warning.code == "out_of_memory"] == ["out_of_memory"]
+
+
+def test_commands_are_obeyed_and_answered(model, data, tmp_path):
+    """Sample, evaluate, checkpoint, a refused resume, and stop, each answered once; stop leaves a checkpoint of its step."""
+    run = make_run(tmp_path, model, data)
+    control_lines = [("sample", "你好"), ("evaluate", ""), ("checkpoint", ""), ("resume", ""), ("stop", "")]
+    from engine.config_file import read_resolved
+    from engine.control import Control
+    from engine.reporter import Reporter
+    from engine.trainer import Trainer
+
+    trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
+    trainer.prepare(None)
+    ids = [launch.send(run, name, prompt) for name, prompt in control_lines]
+    reason = trainer.run()
+
+    answers = {event.id: event for event in of_type(run, events.CommandDone)}
+    assert reason == "stopped" and trainer.step < 8
+    assert [answers[id].ok for id in ids] == [True, True, True, False, True]
+    assert run.checkpoints()[0].name == f"checkpoint-{trainer.step}"
+    assert any(sample.prompt == "你好" for sample in of_type(run, events.SampleFinished))
+
+
+def test_commands_from_before_the_start_are_refused(model, data, tmp_path):
+    """A stop that nobody read must not stop the next engine."""
+    run = make_run(tmp_path, model, data, train={"max_steps": 1})
+    id = launch.send(run, "stop")
+
+    assert train_here(run) == "finished"
+    assert [(event.id, event.ok) for event in of_type(run, events.CommandDone)] == [(id, False)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"lora": {"target_modules": ["nonsense"]}}, "nonsense"),
+        ({"data": {"max_seq_length": 16}}, "max_seq_length"),
+        ({"data": {"missing_thinking": "drop", "over_length": "fail", "max_seq_length": 20}}, "20"),
+        ({"model": {"precision": "fp16"}}, "overflow"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_one_message(model, data, tmp_path, changes, seen):
+    """A DanluError that names what was seen, before the first step."""
+    run = make_run(tmp_path, model, data, **changes)
+
+    with pytest.raises(DanluError, match=seen):
+        train_here(run)
+
+
+def test_a_data_file_without_a_usable_record_is_refused(model, tmp_path):
+    """The message names file and line."""
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"instruction": "只有问题"}\n')
+
+    with pytest.raises(DataError, match=r"bad\.jsonl:1"):
+        train_here(make_run(tmp_path, model, path))
