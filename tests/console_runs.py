@@ -52,6 +52,12 @@ def beginning(max_steps: int = 20) -> list[events.Event]:
     ]  # fmt: skip
 
 
+def stopped(reason: str, number: int, error: str = "") -> events.EngineStopped:
+    """An engine's last word."""
+    codes = {"finished": 0, "stopped": 3, "interrupted": 130}
+    return events.EngineStopped(reason=reason, exit_code=codes.get(reason, 1), step=number, error=error)
+
+
 def make_run(output_dir: Path, name: str, written: list[events.Event]) -> RunDirectory:
     """A run directory holding `written`."""
     run = RunDirectory(output_dir / name)

@@ -1,0 +1,247 @@
+"""The live screen, driven by keys over run directories that the real EventWriter wrote."""
+
+import pytest
+
+from engine import commands, events
+from engine.queue import Tail
+from tests.console_runs import beginning, engine_alive, evaluation, make_run, sample, step, stopped, write
+from tests.screens import text_of, until, until_shown
+from tui import texts
+from tui.app import DanluApp
+from tui.session import Session
+from tui.widgets.chart import Chart
+from tui.widgets.steady import SteadyView
+
+SMALL, LARGE = (80, 24), (120, 40)
+TRAINED = [*beginning(), *[step(n) for n in range(1, 11)], evaluation(10, 2.25), sample("10-0", 10, answer="训练后的回答")]
+ENDED = [*TRAINED, events.CheckpointSaved(step=10, path="checkpoint-10", bytes=1 << 20)]
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """The tests read English texts."""
+    texts.set_language("en")
+
+
+def console(run, tmp_path, **options):
+    return DanluApp(Session(run=run, output_dir=tmp_path, **options), "train")
+
+
+def sent(run):
+    return [(command.type, command.prompt) for command in Tail(run.commands, commands.decode).read()]
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_newest_numbers_are_shown(tmp_path, size):
+    """State, step, loss, evaluation first → last, rate, norm and speed stand on screen at both sizes."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=size) as pilot:
+            await until_shown(pilot, "● training", "10/20", "loss 2.100", "3.000 → 2.250", "lr 0.0001", "grad 0.5", "150 tok/s")
+            await until_shown(pilot, "left, done at")
+
+
+async def test_everything_is_shown_at_once_on_a_large_terminal(tmp_path):
+    """120×40: curve, log and sample side by side."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "Loss", "Log", "Sample", "evaluated after step 10", "训练后的回答")
+
+
+async def test_views_are_cycled_on_a_small_terminal(tmp_path):
+    """80×24: the curve with the sample, then with the log."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "╭─ Sample")
+            await pilot.press("v")
+            await until_shown(pilot, "╭─ Loss", "╭─ Log")
+
+            assert "╭─ Sample" not in text_of(pilot.app)
+
+
+async def test_loading_is_shown_stage_by_stage(tmp_path):
+    """From the first second on it says what is under way and how far it is."""
+    run = make_run(tmp_path, "a", [*beginning()[:3], events.Phase(name="tokenise", done=30, total=120, detail="train")])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "✓ loading the model", "● tokenising the data", "25%", "30/120 train")
+
+
+async def test_a_sample_grows_as_it_is_written(tmp_path):
+    """Thinking and answer appear under their headings while the model writes them."""
+    started = events.SampleStarted(id="10-x", prompt="what is SM3?", step=10)
+    run = make_run(tmp_path, "a", [*TRAINED, started, events.SampleText(id="10-x", offset=0, text="a hash")])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "being written", "what is SM3?", "a hash")
+            write(run, [events.SampleText(id="10-x", offset=6, text=" function</think>\n\n256 bits")])
+            await until_shown(pilot, "a hash function", "256 bits")
+
+            assert "</think>" not in text_of(pilot.app)
+
+
+async def test_earlier_samples_and_the_base_model_are_a_key_away(tmp_path):
+    """← shows the sample before; b the base model's answer to the same prompt."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "after step 10 · 2 of 2", "训练后的回答")
+            await pilot.press("b")
+            await until_shown(pilot, "基座的回答")
+            await pilot.press("b", "left")
+            await until_shown(pilot, "base model · 1 of 2")
+
+
+async def test_every_command_key_sends_its_command_and_shows_the_answer(tmp_path):
+    """Each says "sent" at once, and what the engine says when it answers."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training")
+            await pilot.press("k", "e", "p")
+            await until_shown(pilot, "pause: sent")
+            ids = [command.id for command in Tail(run.commands, commands.decode).read()]
+            write(run, [events.CommandDone(id=ids[2], command="pause", ok=True), events.Paused(paused=True, step=10)])
+            await until_shown(pilot, "✓ pause: done", "‖ paused")
+            await pilot.press("p")
+            await until_shown(pilot, "resume: sent")
+
+            assert [name for name, _ in sent(run)] == ["checkpoint", "evaluate", "pause", "resume"]
+
+
+async def test_a_refusal_is_shown_with_its_reason(tmp_path):
+    """A command the engine refuses is not silently lost."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training")
+            await pilot.press("e")
+            await until(pilot, lambda: sent(run))
+            id = Tail(run.commands, commands.decode).read()[0].id
+            write(run, [events.CommandDone(id=id, command="evaluate", ok=False, reason="there is no evaluation data")])
+            await until_shown(pilot, "evaluate: refused, there is no evaluation data")
+
+
+async def test_stop_needs_a_yes(tmp_path):
+    """x alone stops nothing, nor does enter; y does."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training")
+            await pilot.press("x")
+            await until_shown(pilot, "Stop the run?")
+            await pilot.press("enter", "n")
+            assert not run.commands.exists()
+
+            await pilot.press("x", "y")
+            await until(pilot, lambda: run.commands.exists() and sent(run) == [("stop", "")])
+
+
+async def test_a_sample_is_asked_for_with_a_prompt(tmp_path):
+    """s opens a line for the prompt; esc sends nothing."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training")
+            await pilot.press("s", *"SM9", "escape", "s", *"SM2", "enter")
+            await until(pilot, run.commands.exists)
+
+            assert sent(run) == [("sample", "SM2")]
+
+
+async def test_a_command_without_an_engine_is_refused_and_not_written(tmp_path):
+    """Nothing is left in the queue that a later engine would have to refuse."""
+    run = make_run(tmp_path, "a", [*ENDED, stopped("stopped", 10)])
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "■ stopped")
+        await pilot.press("k")
+        await until_shown(pilot, "checkpoint: refused, no engine is running")
+
+        assert not run.commands.exists()
+
+
+async def test_the_end_says_where_the_model_is_and_how_to_load_it(tmp_path):
+    """A finished run stays on screen with its result."""
+    last = [evaluation(20, 2.0), events.FinalModelSaved(path="final_model", bytes=1 << 20), stopped("finished", 20)]
+    run = make_run(tmp_path, "a", [*ENDED, *last])
+    async with console(run, tmp_path).run_test(size=(160, 40)) as pilot:
+        await until_shown(pilot, "✓ Finished", "3.000 → 2.000", str(run.final_model), "AutoPeftModelForCausalLM.from_pretrained(")
+
+
+async def test_a_failed_run_shows_its_error_and_the_way_on(tmp_path):
+    """The one message with its cure, the checkpoint that was kept, and how to resume."""
+    run = make_run(tmp_path, "a", [*ENDED, stopped("failed", 10, "out of memory; lower data.max_seq_length")])
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "✗ failed", "lower data.max_seq_length", "checkpoint-10, step 10 of 20", "danlu resume a")
+
+
+async def test_a_run_that_died_shows_the_last_words_of_its_engine(tmp_path):
+    """Without a last event the raw output explains it, through the gate."""
+    run = make_run(tmp_path, "a", ENDED)
+    run.engine_log.write_text("Fatal Python error: \x1b[31mSegmentation fault\n")
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "✗ engine died", "Fatal Python error: ␛[31mSegmentation fault")
+
+
+async def test_naughty_strings_pass_the_gate(tmp_path):
+    """Escape sequences, markup and direction overrides of a model are shown, not obeyed."""
+    nasty = "[/b] [TODO] \x1b]52;c;AAAA\x07 \x9b31m \u202e end"
+    run = make_run(tmp_path, "a", [*TRAINED, sample("10-1", 10, prompt=nasty, thinking=nasty, answer=nasty)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "[/b] [TODO] ␛]52;c;AAAA␇ ⟨U+009B⟩31m ⟨U+202E⟩ end")
+
+            assert not set(text_of(pilot.app)) & set("\x1b\x07\x9b\u202e")
+
+
+async def test_missing_events_are_told(tmp_path):
+    """A gap in the numbering stands in the status."""
+    run = make_run(tmp_path, "a", TRAINED)
+    lines = run.events.read_bytes().splitlines(keepends=True)
+    run.events.write_bytes(b"".join(lines[:9] + lines[11:]))
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "▲ events missing: 2")
+
+
+async def test_without_a_run_it_says_how_to_get_one(tmp_path):
+    """No empty screen: three ways to a run."""
+    async with console(None, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "No run is attached", "5 chooses a run", "danlu demo")
+
+
+async def test_the_metric_the_scale_and_the_zoom_change(tmp_path):
+    """c, y and + change the curve and its title."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "╭─ Loss")
+            await pilot.press("y", "plus", "c")
+            await until_shown(pilot, "Thinking and answer loss", "log", "last 5 steps")
+
+            assert pilot.app.screen.query_one(Chart).metric == "parts"
+
+
+async def test_an_update_that_changes_nothing_on_screen_repaints_nothing(tmp_path, monkeypatch):
+    """At rest no widget asks to be drawn again."""
+    run = make_run(tmp_path, "a", [*ENDED, stopped("stopped", 10)])
+    async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+        await until_shown(pilot, "■ stopped", "Result")
+        asked = []
+        monkeypatch.setattr(SteadyView, "refresh", lambda view, *regions, **options: asked.append((view.id, regions)))
+        pilot.app.screen._draw()
+
+        assert asked == []
+
+
+async def test_ascii_draws_no_other_sign(tmp_path):
+    """With --ascii status, curve and borders are ASCII; only words in the data are not."""
+    run = make_run(tmp_path, "a", [*beginning()[:4], events.Phase(name="train"), *[step(n) for n in range(1, 11)]])
+    with engine_alive(run):
+        async with console(run, tmp_path, ascii=True).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "* training", "10/20")
+            status = text_of(pilot.app).splitlines()[1:20]
+
+            assert all(line.replace("·", "").isascii() for line in status)
