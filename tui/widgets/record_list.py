@@ -1,0 +1,181 @@
+"""A list of records that draws only the rows on screen, so 100,000 scroll like ten. It reads no file and judges nothing.
+
+`RecordList` asks its source for a row when it draws it. Positions count the visible (filtered) rows, numbers name records.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.gate import pad
+from tui.glyphs import ASCII, UNICODE
+from tui.keymap import bind
+from tui.texts import tr
+from tui.widgets.line_view import LineView
+from tui.widgets.lines import Line
+
+SIGNS = {"with": "◆", "without": "·", "faulty": "✗", "problem": "▲", "duplicate": "=", "": " "}
+ASCII_SIGNS = SIGNS | {"with": "T", "without": "-", "faulty": "x", "problem": "!"}
+MIN_WORDS = 18
+"""Cells that the first words of a record keep; other columns are left out before these."""
+
+
+class Row(NamedTuple):
+    """One record as the list shows it; texts have passed the gate. thinking: with, without or faulty. tokens: 0 = unknown."""
+
+    number: int
+    mark: str
+    thinking: str
+    difficulty: str
+    category: str
+    split: str
+    tokens: int
+    is_over_length: bool
+    words: str
+
+
+class RecordList(LineView):
+    """Records one a line under a fixed heading, with a cursor."""
+
+    BINDINGS: ClassVar = [
+        bind("down,j", "move(1)", "data.keys.down", show=False),
+        bind("up,k", "move(-1)", "data.keys.up", show=False),
+        bind("pagedown,space", "page(1)", "data.keys.page_down", show=False),
+        bind("pageup", "page(-1)", "data.keys.page_up", show=False),
+        bind("home,g", "edge(0)", "data.keys.top", show=False),
+        bind("end,G", "edge(1)", "data.keys.bottom", show=False),
+        bind("enter,l,right", "open", "data.keys.open_record"),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another record, or on none (record None)."""
+
+        def __init__(self, record: int | None):
+            super().__init__()
+            self.record = record
+
+    class Opened(Message):
+        """Enter was pressed on a record."""
+
+        def __init__(self, record: int):
+            super().__init__()
+            self.record = record
+
+    def __init__(self, ascii_only: bool = False, **options):
+        super().__init__(**options)
+        self.visible: Sequence[int] = ()
+        self.position = 0
+        self._row: Callable[[int], Row] = lambda record: Row(record, "", "", "", "", "", 0, False, "")
+        self._signs = ASCII_SIGNS if ascii_only else SIGNS
+        self._cursor = (ASCII if ascii_only else UNICODE).current
+        self._widest = {"difficulty": 0, "category": 0, "split": 0}
+
+    @property
+    def record(self) -> int | None:
+        """The record under the cursor."""
+        return self.visible[self.position] if self.visible else None
+
+    def show_rows(self, row: Callable[[int], Row], visible: Sequence[int], widest: dict[str, int], record: int | None = None) -> None:
+        """Show `visible` records with the cursor on `record` or the nearest one after it; widest: cells a column needs, 0 hides it."""
+        self._row, self.visible = row, visible
+        self._widest = widest
+        self.virtual_size = Size(self.size.width, len(visible) + 1)
+        self.position = 0
+        self.move_to(self._position_of(record) if record is not None else 0)
+        self.refresh()
+        self.post_message(self.Moved(self.record))
+
+    def refresh_rows(self) -> None:
+        """Draw again what is on screen: the source's values have changed."""
+        self.refresh()
+
+    def move_to(self, position: int) -> None:
+        """Put the cursor on the row at `position`, or the nearest there is, and bring it on screen."""
+        position = max(min(position, len(self.visible) - 1), 0)
+        body = max(self.size.height - 1, 1)
+        top = self.scroll_offset.y
+        before, self.position = self.position, position
+        if not top <= position < top + body:
+            self.scroll_to(y=position if position < top else position - body + 1, animate=False)
+        for changed in (before, position):
+            self.refresh(Region(0, changed - self.scroll_offset.y + 1, self.size.width, 1))
+        if before != position:
+            self.post_message(self.Moved(self.record))
+
+    def action_move(self, rows: int) -> None:
+        self.move_to(self.position + rows)
+
+    def action_page(self, pages: int) -> None:
+        self.move_to(self.position + pages * max(self.size.height - 2, 1))
+
+    def action_edge(self, end: int) -> None:
+        self.move_to(len(self.visible) * end)
+
+    def action_open(self) -> None:
+        if self.record is not None:
+            self.post_message(self.Opened(self.record))
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y > 0:
+            self.move_to(self.scroll_offset.y + event.y - 1)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.move_to(self.position)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        position = self.scroll_offset.y + y - 1
+        if y == 0:
+            line = self._heading(width)
+        elif position < len(self.visible):
+            line = self._line(self._row(self.visible[position]), width, position == self.position)
+        else:
+            line = []
+        base = self.style_of("cursor") if y and position == self.position and self.visible else self.rich_style
+        segments = [Segment(text, base if base is not self.rich_style and name != "bad" else self.style_of(name)) for text, name in line]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _position_of(self, record: int) -> int:
+        if isinstance(self.visible, range):
+            return record
+        return next((position for position, shown in enumerate(self.visible) if shown >= record), 0)
+
+    def _columns(self, width: int) -> dict[str, int]:
+        """Cells of each column in order; what does not fit beside the first words is left out, least needed first."""
+        columns = {"number": max(len(f"{len(self.visible)}"), 3), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
+        for least in ("split", "category", "difficulty", "tokens"):
+            if width - sum(size + 1 for size in columns.values() if size) >= MIN_WORDS + 2:
+                break
+            columns[least] = 0
+        return {name: size for name, size in columns.items() if size}
+
+    def _heading(self, width: int) -> Line:
+        columns = self._columns(width)
+        names = {name: "" if name in ("mark", "thinking") else tr(f"data.column_{name}") for name in columns}
+        cells = [pad(names[name], size, right=name in ("number", "tokens")) for name, size in columns.items()]
+        return [("  " + " ".join(cells) + " " + tr("data.column_words"), "dim")]
+
+    def _line(self, row: Row, width: int, is_cursor: bool) -> Line:
+        line: Line = [(self._cursor + " " if is_cursor else "  ", "key")]
+        for name, size in self._columns(width).items():
+            text, style = self._cell(row, name)
+            line += [(pad(text, size, right=name in ("number", "tokens")), style), (" ", "")]
+        return [*line, (row.words, "")]
+
+    def _cell(self, row: Row, name: str) -> tuple[str, str]:
+        match name:
+            case "number":
+                return str(row.number), "dim"
+            case "mark":
+                return self._signs[row.mark], "bad" if row.mark == "problem" else "warn"
+            case "thinking":
+                return self._signs[row.thinking], {"with": "good", "faulty": "bad"}.get(row.thinking, "dim")
+            case "tokens":
+                over = ">" if row.is_over_length else ""
+                return (over + str(row.tokens) if row.tokens else ""), "warn" if row.is_over_length else "dim"
+        return getattr(row, name), "dim"
