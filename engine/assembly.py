@@ -18,12 +18,13 @@ from data.preparation import PreparationSettings, Prepared, prepare
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine import events, gguf, model_source
 from engine.batches import StepPlan
+from engine.checkpoint import TrainingState
 from engine.config import Config
 from engine.errors import EnvironmentFault
 from engine.hardware import LoadSampler, detect
 from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick_device, prepare_training
 from engine.model_shape import ModelShape
-from engine.plan import make_plan
+from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
 from engine.reporter import Reporter
 from engine.run_directory import RunDirectory
@@ -48,45 +49,23 @@ class Parts:
     fingerprint: dict[str, str]
 
 
-def assemble(run: RunDirectory, config: Config, reporter: Reporter) -> Parts:
-    """Build the parts of `config`, telling each phase. Raises DanluError."""
+def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None) -> Parts:
+    """Build the parts of `config`, telling each phase. resumed: the state the run goes on from. Raises DanluError."""
     if config.track.tensorboard:
         reporter.open_tensorboard()
     folder = _locate(config, reporter)
     tokenizer = load_tokenizer(folder)
     prepared = _prepare_data(run, config, tokenizer, reporter)
+    steps = _step_plan(config, prepared)
     device = pick_device()
-    precision, precision_reason = choose_precision(config.model.precision, device, model_type(folder))
+    precision, precision_reason = _precision(config, device, folder, resumed)
     shape = ModelShape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    plan = make_plan(config, shape, detect())
+    plan = make_plan(config, shape, detect(), sum(len(example.ids) for example in prepared.train), precision)
     reporter.emit(events.Phase(name="load", detail=config.model.name))
     base = load_base(folder, precision, config.model.quantization, device)
     peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
     model = prepare_training(peft, device, precision, plan.gradient_checkpointing)
-    steps = StepPlan(
-        [len(example.ids) for example in prepared.train],
-        row_length=config.data.max_seq_length,
-        packing=config.data.packing,
-        rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps,
-        num_epochs=config.train.num_epochs,
-        max_steps=config.train.max_steps,
-        seed=config.train.seed,
-    )
-    trainable = model.trainable()
-    reporter.emit(
-        events.Plan(
-            max_steps=steps.max_steps,
-            steps_per_epoch=steps.steps_per_epoch,
-            device=_device_name(device),
-            precision=precision,
-            precision_reason=precision_reason,
-            gradient_checkpointing=plan.gradient_checkpointing,
-            trainable_parameters=sum(p.numel() for p in trainable.values()),
-            total_parameters=shape.parameters,
-            forecast_peak_gib=plan.peak_memory_gib,
-            reasons=plan.reasons,
-        )
-    )
+    reporter.emit(_plan_event(plan, steps, model, precision_reason, shape.parameters))
     reporter.watch_hardware(LoadSampler().sample)
     return Parts(
         model=model,
@@ -96,7 +75,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter) -> Parts:
         eval_examples=prepared.eval[: config.eval.max_examples],
         prompts=_prompts(config, tokenizer, prepared),
         steps=steps,
-        updater=_updater(config, list(trainable.values()), precision),
+        updater=_updater(config, list(model.trainable().values()), precision),
         fingerprint=_fingerprint(config, prepared, precision),
     )
 
@@ -148,6 +127,40 @@ def _prepare_data(run: RunDirectory, config: Config, tokenizer: Tokenizer, repor
         )
     )
     return prepared
+
+
+def _step_plan(config: Config, prepared: Prepared) -> StepPlan:
+    return StepPlan(
+        [len(example.ids) for example in prepared.train],
+        row_length=config.data.max_seq_length,
+        packing=config.data.packing,
+        rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps,
+        num_epochs=config.train.num_epochs,
+        max_steps=config.train.max_steps,
+        seed=config.train.seed,
+    )
+
+
+def _precision(config: Config, device: torch.device, folder: Path, resumed: TrainingState | None) -> tuple[str, str]:
+    """The compute type and why; a resumed run keeps its own, because a CPU's measurement may come out otherwise another time."""
+    if resumed is not None and resumed.device == device.type and config.model.precision == "auto":
+        return resumed.precision, "as before it was resumed"
+    return choose_precision(config.model.precision, device, model_type(folder))
+
+
+def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_reason: str, total_parameters: int) -> events.Plan:
+    return events.Plan(
+        max_steps=steps.max_steps,
+        steps_per_epoch=steps.steps_per_epoch,
+        device=_device_name(model.device),
+        precision=model.precision,
+        precision_reason=precision_reason,
+        gradient_checkpointing=plan.gradient_checkpointing,
+        trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
+        total_parameters=total_parameters,
+        forecast_peak_gib=plan.peak_memory_gib,
+        reasons=plan.reasons,
+    )
 
 
 def _prompts(config: Config, tokenizer: Tokenizer, prepared: Prepared) -> list[tuple[str, list[int]]]:

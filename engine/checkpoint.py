@@ -21,6 +21,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     """Everything beside tensors that the next step depends on.
 
     fingerprint: what must not change for an exact resume (data, tokenizer, template, seed, batch …), by name.
+    precision, device: what was computed with; a CPU's measurement may come out otherwise another time.
     """
 
     step: int
@@ -28,6 +29,8 @@ class TrainingState(msgspec.Struct, frozen=True):
     supervised_tokens: int
     scaler: dict[str, Any]
     fingerprint: dict[str, str]
+    precision: str
+    device: str
     best_eval_loss: float | None = None
 
 
@@ -69,11 +72,10 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
         config.inference_mode = inference
 
 
-def restore(folder: Path, model: PeftModel, optimizer: torch.optim.Optimizer, device: torch.device) -> TrainingState:
-    """Load a checkpoint that has been verified (`engine.manifest.newest_verified`) and return its state."""
+def restore(folder: Path, model: PeftModel, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Load the tensors of a checkpoint that has been verified (`engine.manifest.newest_verified`)."""
     set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors", device=str(device)))
     load_optimizer_tensors(model, optimizer, load_file(folder / "optimizer.safetensors", device=str(device)))
-    return read_state(folder)
 
 
 def read_state(folder: Path) -> TrainingState:

@@ -38,10 +38,11 @@ class Trainer:
 
     def prepare(self, checkpoint: Path | None) -> None:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
-        self.parts = assembly.assemble(self.run_directory, self.config, self.reporter)
+        state = read_state(checkpoint) if checkpoint else None
+        self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state)
         self.batch_size = self.config.train.batch_size
-        if checkpoint is not None:
-            self._restore(checkpoint)
+        if checkpoint is not None and state is not None:
+            self._restore(checkpoint, state)
         self._saved_step, self._saved_time = self.step, time.monotonic()
 
     def run(self) -> str:
@@ -152,6 +153,8 @@ class Trainer:
             supervised_tokens=self._supervised_tokens,
             scaler=self.parts.updater.scaler.state_dict(),
             fingerprint=self.parts.fingerprint,
+            precision=self.parts.model.precision,
+            device=self.parts.model.device.type,
             best_eval_loss=self._best_eval_loss,
         )
         path, size = save_checkpoint(
@@ -243,9 +246,9 @@ class Trainer:
             interrupted=self.control.interrupted,
         )
 
-    def _restore(self, checkpoint: Path) -> None:
+    def _restore(self, checkpoint: Path, state: TrainingState) -> None:
         """Continue after `checkpoint`. Raises RunError when the data, the model or the adapter's shape has changed since."""
-        then, now = read_state(checkpoint).fingerprint, self.parts.fingerprint
+        then, now = state.fingerprint, self.parts.fingerprint
         changed = [name for name in now if then.get(name) != now[name]]
         if hard := [name for name in changed if name in assembly.MUST_MATCH]:
             raise RunError(
@@ -255,7 +258,7 @@ class Trainer:
             self.reporter.warn(
                 "resume_equivalent", f"resumed, but not bit for bit the same run, because this has changed since: {', '.join(changed)}"
             )
-        state = restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
+        restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
         self.parts.updater.scaler.load_state_dict(state.scaler)
         self.step, self._best_eval_loss = state.step, state.best_eval_loss
         self._tokens_seen, self._supervised_tokens = state.tokens_seen, state.supervised_tokens
