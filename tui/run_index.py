@@ -6,8 +6,7 @@ Meant for a thread of its own: nothing here touches a screen.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from data.errors import DanluError
 from engine import events
@@ -16,6 +15,9 @@ from engine.queue import Tail
 from engine.run_directory import RunDirectory, find_runs
 from tui.series import Series
 from tui.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FIRST_EVAL_BYTES = 8 << 20
 """The base model's evaluation comes before the first step; a run that has none within so much has none at the start."""
@@ -47,8 +49,8 @@ class Curve:
     """Loss by step of one run; arrays of its own."""
 
     name: str
-    steps: np.ndarray
-    loss: np.ndarray
+    steps: "np.ndarray"
+    loss: "np.ndarray"
 
 
 class RunIndex:
@@ -74,6 +76,8 @@ class RunIndex:
 
     def curve(self, run: RunDirectory) -> Curve:
         """The loss of every step so far. Only what was written since the last call is read."""
+        import numpy as np  # a tenth of a second, which the list of runs does not wait for
+
         tail, series = self._curves.get(run.path) or (Tail(run.events, events.decode), Series())
         if _size(run.events) < tail.offset:
             tail, series = Tail(run.events, events.decode), Series()

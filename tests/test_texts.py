@@ -1,0 +1,120 @@
+"""The catalogues: every text in both languages, every text that is asked for exists, with the values it needs."""
+
+import ast
+import re
+import string
+from pathlib import Path
+
+import pytest
+import tomli
+
+from tui import texts
+
+TUI = Path(texts.__file__).parent
+KEY = re.compile(r"[a-z_]+(\.[a-z_]+)+")
+
+
+def entries(namespace, table, prefix=""):
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if set(value) <= {"en", "zh"} and all(isinstance(text, str) for text in value.values()):
+            yield f"{namespace}.{key}", value
+        else:
+            yield from entries(namespace, value, f"{key}.")
+
+
+CATALOGUE = {
+    key: entry
+    for path in sorted(texts.FOLDER.glob("*.toml"))
+    for key, entry in entries(path.stem, tomli.loads(path.read_text(encoding="utf-8")))
+}
+SOURCES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(TUI.rglob("*.py"))}
+
+
+def placeholders(text):
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def asked_for():
+    """(file:line, key, names of the values given or None) for each literal key in tr(…), has(…) and bind(…)."""
+    for path, tree in SOURCES.items():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            position = {"tr": 0, "bind": 2}.get(call.func.id)
+            if position is None or len(call.args) <= position or not isinstance(call.args[position], ast.Constant):
+                continue
+            names = None if any(word.arg is None for word in call.keywords) else {word.arg for word in call.keywords}
+            yield f"{path.relative_to(TUI)}:{call.lineno}", call.args[position].value, names if call.func.id == "tr" else None
+
+
+@pytest.mark.parametrize("path", sorted(texts.FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_text_is_there_in_both_languages_with_the_same_placeholders(path):
+    """A text that only one language has, or that names other values, would crash or mislead half of the users."""
+    faults = []
+    for key, entry in entries(path.stem, tomli.loads(path.read_text(encoding="utf-8"))):
+        if set(entry) != {"en", "zh"} or not all(entry.values()):
+            faults.append(f"{key} is not in both languages")
+        elif placeholders(entry["en"]) != placeholders(entry["zh"]):
+            faults.append(f"{key}: {placeholders(entry['en'])} against {placeholders(entry['zh'])}")
+
+    assert faults == []
+
+
+def test_every_text_that_is_asked_for_exists():
+    """No literal key in the console's code is missing from its catalogue."""
+    missing = [f"{where} asks for {key}" for where, key, _ in asked_for() if key not in CATALOGUE]
+
+    assert missing == []
+
+
+def test_every_text_gets_the_values_it_names():
+    """A placeholder without its value would show braces, or crash."""
+    wrong = [
+        f"{where}: {key} needs {placeholders(CATALOGUE[key]['en'])}, is given {names}"
+        for where, key, names in asked_for()
+        if key in CATALOGUE and names is not None and not placeholders(CATALOGUE[key]["en"]) <= names
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("namespace", ["train", "runs", "common", "help"])
+def test_no_text_is_left_over(namespace):
+    """A text that no code can ask for is dead weight for its translators."""
+    literals, patterns = set(), []
+    for tree in SOURCES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.fullmatch(node.value):
+                literals.add(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else ".+" for part in node.values]
+                patterns.append(re.compile("".join(parts)))
+    patterns = [pattern for pattern in patterns if re.match(r"[a-z_]+\\\.", pattern.pattern)]
+    ours = [key for key in CATALOGUE if key.startswith(f"{namespace}.") and not key.endswith("_help")]
+    left = [key for key in ours if key not in literals and not any(pattern.fullmatch(key) for pattern in patterns)]
+
+    assert left == []
+
+
+def test_the_language_is_the_users(monkeypatch):
+    """--lang decides, else the locale."""
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    texts.set_language("auto")
+    assert texts.tr("train.state.training") == "训练中"
+
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    texts.set_language("auto")
+    assert texts.tr("train.state.training") == "training"
+
+    texts.set_language("zh")
+    assert texts.language() == "zh"
+    texts.set_language("en")
+
+
+def test_an_unknown_name_is_no_crash():
+    """Names that only a newer engine knows are asked about first."""
+    assert not texts.has("train.phase.telepathy")
+    assert not texts.has("train.phase")
+    assert not texts.has("train.reason.a. b")
+    assert not texts.has("nowhere.at.all")
