@@ -15,7 +15,13 @@ FURNACE = Theme(
     surface="#1d1b17",
     panel="#2a2722",
     dark=True,
-    variables={"border": "#4a443b", "border-blurred": "#3a352e", "scrollbar": "#3a352e", "scrollbar-background": "#1d1b17", "raw": "#7a5f43"},
+    variables={
+        "border": "#4a443b",
+        "border-blurred": "#3a352e",
+        "scrollbar": "#3a352e",
+        "scrollbar-background": "#1d1b17",
+        "raw": "#7a5f43",
+    },
 )
 FURNACE_LIGHT = Theme(
     name="furnace-light",
