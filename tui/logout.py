@@ -1,45 +1,18 @@
-"""Whether systemd would end a run when its user logs out, and how to keep it. Asks systemd only where systemd runs."""
+"""What to tell a user whose run systemd would end at logout."""
 
-import os
-import re
-import subprocess
-from pathlib import Path
-
+from engine import logout
 from tui.texts import tr
-
-PATIENCE_S = 2.0
 
 
 def logout_hint() -> str:
     """One sentence with the cure where logging out would end what is started here, else ''."""
-    if not Path("/run/systemd/system").is_dir() or os.geteuid() == 0:  # root is excluded by default
-        return ""
-    try:
-        place = Path("/proc/self/cgroup").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    return hint_for(place, _ask("show-session", "KillUserProcesses") == "yes", _ask("show-user", "Linger", str(os.geteuid())) == "yes")
+    return _sentence(logout.ending())
 
 
 def hint_for(cgroup: str, kills: bool, lingers: bool) -> str:
-    """The sentence for a process in `cgroup`.
-
-    kills: KillUserProcesses of logind, which ends session scopes (ssh, console).  lingers: whether the user's own manager,
-    which runs everything else of the user, outlives the last session.
-    """
-    if re.search(r"/session-[^/]+\.scope", cgroup):
-        return tr("cli.logout.session") if kills else ""
-    if re.search(r"/user@\d+\.service", cgroup) and not lingers:
-        return tr("cli.logout.linger")
-    return ""
+    """The sentence for a process in `cgroup`, as `engine.logout.ending_of` judges it."""
+    return _sentence(logout.ending_of(cgroup, kills, lingers))
 
 
-def _ask(verb: str, name: str, *who: str) -> str:
-    """A property as loginctl tells it, '' where it does not."""
-    try:
-        asked = subprocess.run(
-            ["loginctl", verb, *who, "--property", name, "--value"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return asked.stdout.strip()
+def _sentence(ending: logout.Ending) -> str:
+    return tr(f"cli.logout.{ending}") if ending else ""

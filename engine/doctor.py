@@ -1,0 +1,52 @@
+"""Checks of everything a run needs, each with its cure. Reports; repairs nothing, raises nothing.
+
+The checks of the machine are in `doctor_machine`, those of packages and Danlu's own modules in `doctor_modules`. torch is asked in a
+process of its own, so that the caller stays light and a broken installation can't take it along.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engine import doctor_machine, doctor_modules
+from engine.check import Check
+from engine.hardware import Machine, detect
+
+
+def run_checks(run_folder: Path = Path("runs"), quick: bool = False) -> list[Check]:
+    """All checks in the order a person would go through them.
+
+    quick: leave out what takes seconds (asking torch, reaching the hub).
+    """
+    machine = detect(run_folder)
+    return [_guarded(name, check) for name, check in _checks(machine, run_folder, quick)]
+
+
+def _checks(machine: Machine, run_folder: Path, quick: bool) -> Iterator[tuple[str, Callable[[], Check]]]:
+    yield "python", doctor_modules.python
+    yield "packages", doctor_modules.packages
+    yield "driver", lambda: doctor_machine.driver(machine)
+    yield "gpu", lambda: doctor_machine.gpu(machine)
+    if not quick:
+        yield "torch", lambda: doctor_modules.torch_works(machine)
+    yield "quantization", doctor_modules.quantization
+    yield "memory", lambda: doctor_machine.memory(machine)
+    yield "disk", lambda: doctor_machine.disk(machine)
+    yield "run_folder", lambda: doctor_machine.run_folder(run_folder)
+    yield "cache_folder", doctor_machine.cache_folder
+    yield "chinese", doctor_modules.chinese
+    yield "terms", doctor_modules.terms
+    yield "thinking", doctor_modules.thinking
+    yield "bundled_data", doctor_modules.bundled_data
+    yield "demo_model", doctor_modules.demo_model
+    yield "hub", lambda: doctor_machine.hub(reach=not quick)
+    yield "terminal", doctor_machine.terminal
+    yield "logout", doctor_machine.logout_ends_runs
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    """The check's answer; one that breaks down is a finding itself, and the others still run."""
+    try:
+        return check()
+    except Exception as error:
+        cure = "reinstall Danlu; if it stays, report this line"
+        return Check(name=name, ok=False, detail=f"the check itself failed: {type(error).__name__}: {error}", cure=cure)
