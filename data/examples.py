@@ -134,7 +134,10 @@ class ExampleBuilder:
         return shorter
 
     def _cut_thinking(self, example: Example, layout: Layout, completion: Encoded) -> Example | None:
-        """Leave out the end of the reasoning, never its closing tag; None when that would leave nothing of it."""
+        """Leave out the end of the reasoning, never its closing tag; None when that would leave nothing of it.
+
+        A last sign that is one token with the newline before the tag stays: the tag then follows as it always does.
+        """
         if not layout.thinking_end:
             return None
         offset = len(example.ids) - len(completion.ids)

@@ -43,7 +43,10 @@ def lay_out(conversation: Conversation, tokenizer: Tokenizer, keep_empty: bool =
     else:
         completion = _completion_with_plain_tags(conversation, tokenizer, prompt, keep_empty)
     layout = Layout(prompt, Guarded(completion, guard))
-    return _with_thinking(layout, tokenizer) if conversation.turns[-1].reasoning else _with_empty_block(layout, tokenizer)
+    if reasoning := conversation.turns[-1].reasoning:
+        return _with_thinking(layout, tokenizer, tokenizer.guard_text(reasoning, "assistant", guard).strip())
+    has_block = tokenizer.thinking_style == "template" or tokenizer.opens_thinking or keep_empty
+    return _with_empty_block(layout, tokenizer) if has_block else layout
 
 
 def _completion_by_template(conversation: Conversation, tokenizer: Tokenizer, prompt: Guarded) -> str:
@@ -73,14 +76,16 @@ def _completion_with_plain_tags(conversation: Conversation, tokenizer: Tokenizer
     return lead + body + tail
 
 
-def _with_thinking(layout: Layout, tokenizer: Tokenizer) -> Layout:
+def _with_thinking(layout: Layout, tokenizer: Tokenizer, reasoning: str) -> Layout:
+    """The closing tag is the first after the whole reasoning: where tags are plain text, the reasoning itself may hold one."""
     text = layout.completion.text
-    close = text.find(tokenizer.close_tag)
+    opening = re.match(rf"\s*{re.escape(tokenizer.open_tag)}\s*", text)
+    start = text.find(reasoning, opening.end() if opening else 0)
+    close = text.find(tokenizer.close_tag, start + len(reasoning)) if start >= 0 else -1
     if close < 0:
         raise TemplateError("the chat template drops the reasoning of the last turn; use a thinking model or its own template")
     end = close + len(tokenizer.close_tag)
-    opening = re.match(rf"\s*{re.escape(tokenizer.open_tag)}\s*", text)
-    return layout._replace(thinking_end=end, closing_start=len(text[:close].rstrip()), opening_end=opening.end() if opening else 0)
+    return layout._replace(thinking_end=end, closing_start=len(text[:close].rstrip()), opening_end=start)
 
 
 def _with_empty_block(layout: Layout, tokenizer: Tokenizer) -> Layout:
