@@ -161,7 +161,7 @@ def watch(run: RunDirectory, since: int | None = None, stops: bool = False, asci
 
 def _follow(narrator: Narrator, since: int | None, pressed: list[int]) -> bool:
     """Tell until the run has ended; return whether it was asked to stop on the way."""
-    follower, asked = Follower(narrator.run, just_launched=since is not None), False
+    follower, asked = Follower(narrator.run), False
     past = since if since is not None else float("inf")
     while not follower.ended:
         for event in follower.poll():

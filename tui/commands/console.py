@@ -26,9 +26,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def show_run(shown: RunDirectory, options: argparse.Namespace, document: Document | None = None, just_launched: bool = False) -> int:
+def show_run(shown: RunDirectory, options: argparse.Namespace, document: Document | None = None) -> int:
     """Open the console on `shown`; return that run's exit code if it has ended by the time the console is left, else 0."""
-    session = Session(document=document, run=shown, is_launching=just_launched, output_dir=shown.path.parent, ascii=options.ascii)
+    session = Session(document=document, run=shown, output_dir=shown.path.parent, ascii=options.ascii)
     _open(session, "train")
     return summarise(shown).exit_code or 0
 

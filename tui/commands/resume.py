@@ -32,4 +32,4 @@ def run(options: argparse.Namespace) -> int:
 
         output.narrate(tr("cli.plain.how_to_leave"))
         return watch(resumed, since=since, stops=True, ascii=options.ascii)
-    return show_run(resumed, options, just_launched=True)
+    return show_run(resumed, options)

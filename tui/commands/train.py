@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         _warn_of_logout()
         output.narrate(tr("cli.plain.how_to_leave"))
         return watch(started, since=0, stops=True, ascii=options.ascii)
-    return show_run(started, options, document, just_launched=True)
+    return show_run(started, options, document)
 
 
 def open_config(name: str, sets: list[str], runs_dir: Path | None) -> Document:
