@@ -30,11 +30,13 @@ class Trainer:
 
     def __init__(self, run: RunDirectory, config: Config, control: Control, reporter: Reporter):
         self.run_directory, self.config, self.control, self.reporter = run, config, control, reporter
-        self.emit = reporter.emit
         self.step = 0
         self._tokens_seen = self._supervised_tokens = 0
         self._best_eval_loss: float | None = None
         self._bad_steps = 0
+
+    def emit(self, event: events.Event) -> None:
+        self.reporter.emit(event)
 
     def prepare(self, checkpoint: Path | None) -> None:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
@@ -109,10 +111,10 @@ class Trainer:
         )
         self._watch_for_bad_numbers(stats)
 
-    def evaluate(self) -> None:
-        """Loss over the evaluation set, if there is one."""
+    def evaluate(self) -> bool:
+        """Loss over the evaluation set; False where there is none."""
         if not self.parts.eval_examples:
-            return
+            return False
         self.emit(events.Phase(name="evaluate"))
         result = evaluate(
             self.parts.model,
@@ -126,6 +128,7 @@ class Trainer:
             self._best_eval_loss = min(result.loss, self._best_eval_loss or result.loss)
             self.emit(result)
         self.emit(events.Phase(name="train"))
+        return True
 
     def sample_fixed_prompts(self) -> None:
         """The model answers the fixed prompts; how many of the answers are well formed is an event of its own."""
@@ -143,6 +146,15 @@ class Trainer:
                     closed=sum(s.closed for s in finished),
                 )
             )
+
+    def sample_on_command(self, id: str, prompt: str) -> bool:
+        """The model answers `prompt`, or the fixed prompts when it is empty; False where there are none."""
+        if prompt:
+            self.answer_prompt(id, prompt, assembly.prompt_ids(self.parts.tokenizer, prompt, self.config.data.system))
+            return True
+        for index, (text, ids) in enumerate(self.parts.prompts):
+            self.answer_prompt(f"{id}-{index}", text, ids)
+        return bool(self.parts.prompts)
 
     def save(self) -> None:
         """Checkpoint after the step just taken, unless that is already done."""
