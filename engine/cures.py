@@ -37,8 +37,6 @@ def _cures(config: Config) -> Iterator[tuple[Note, Config]]:
         config = _replaced(config, "train", gradient_checkpointing="auto")
         yield note("cure_checkpointing"), config
     yield from _smaller_micro_batches(config, "cure_micro_batch")
-    if config.sample.max_new_tokens > 1024:
-        yield note("cure_sample", max_new_tokens=1024), _replaced(config, "sample", max_new_tokens=1024)
     quantised = _replaced(config, "model", quantization="nf4")
     if config.model.quantization != "nf4":
         yield _describe("cure_nf4", quantised), quantised

@@ -35,7 +35,6 @@ class Workload:
     target_modules: str | list[str] = "all-linear"
     dropout: float = 0.0
     optimizer: str = "adamw"
-    sample_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
     return Workload(
         tokens=config.train.batch_size * config.data.max_seq_length, precision=precision, gradient_checkpointing=gradient_checkpointing,
         on_gpu=on_gpu, quantization=config.model.quantization, r=config.lora.r, target_modules=config.lora.target_modules,
-        dropout=config.lora.dropout, optimizer=config.train.optimizer, sample_tokens=config.sample.max_new_tokens,
+        dropout=config.lora.dropout, optimizer=config.train.optimizer,
     )  # fmt: skip
 
 

@@ -21,11 +21,9 @@ SENTENCES = {
     "fits": "it fits: {peak_gib:.1f} GiB forecast, {available_gib:.1f} GiB available",
     "does_not_fit": "it does not fit: {peak_gib:.1f} GiB forecast, {available_gib:.1f} GiB available, {short_gib:.1f} GiB short",
     "gpu_busy": "{taken_gib:.1f} GiB of {gpu} are taken by other programs",
-    "sampling_peak": "the peak is a sample of {sample_tokens} tokens, not training: sample.max_new_tokens decides",
     "cure_checkpointing": "cure: train.gradient_checkpointing = 'auto' makes it fit, at about a third more time a step",
     "cure_micro_batch": "cure: train.batch_size = {batch_size} with train.gradient_accumulation_steps = {accumulation} makes it fit;"
                         " same result, a little slower",
-    "cure_sample": "cure: sample.max_new_tokens = {max_new_tokens} makes it fit",
     "cure_nf4": "cure: model.quantization = 'nf4' (frozen weights in 4 bits) with batch_size = {batch_size} and"
                 " gradient_accumulation_steps = {accumulation} makes it fit",
     "cure_length": "cure: data.max_seq_length = {max_seq_length} with nf4 and batch_size = 1 makes it fit; longer examples are left out",

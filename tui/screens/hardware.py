@@ -1,0 +1,164 @@
+"""The machine, live, and whether the current configuration can be trained on it.
+
+A thread looks every two seconds while the screen is shown, and only sends messages; the lines are `hardware_lines`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.message import Message
+from textual.widget import Widget
+
+from data.errors import DanluError
+from engine import events
+from engine.config import Config
+from engine.config_file import Document, find_config, open_document
+from engine.hardware import LoadSampler, Machine, detect, with_rate
+from engine.host import measure_gemm
+from engine.model_shape import ModelShape
+from engine.model_source import config_of
+from engine.plan import make_plan
+from tui.keymap import bind
+from tui.screens.base import DanluScreen
+from tui.screens.hardware_lines import Subject, machine_lines, plan_lines
+from tui.texts import tr
+from tui.widgets.bars import TabHeader
+from tui.widgets.steady import Line, SteadyView
+
+REFRESH_S = 2.0
+REFERENCE_PRESET = "qwen3-4b-24g"
+
+
+class HardwareScreen(DanluScreen):
+    """One scrolling page."""
+
+    tab = "hardware"
+    CSS = "HardwareScreen SteadyView { height: 1fr; padding: 0 1; }"
+    BINDINGS: ClassVar = [
+        bind("down,j", "scroll(1)", "hardware.keys.down", shown_as="↓ j"),
+        bind("up,k", "scroll(-1)", "hardware.keys.up", shown_as="↑ k"),
+        bind("r", "measure", "hardware.keys.measure"),
+        bind("pagedown,space", "scroll(10)", "hardware.keys.page_down", show=False),
+        bind("pageup", "scroll(-10)", "hardware.keys.page_up", show=False),
+        bind("home,g", "scroll(-100000)", "hardware.keys.top", show=False),
+        bind("end,G", "scroll(100000)", "hardware.keys.bottom", show=False),
+    ]
+
+    class Looked(Message):
+        """The machine as it is now, and the plan on it."""
+
+        def __init__(self, machine: Machine, load: events.Hardware, subject: Subject):
+            super().__init__()
+            self.machine, self.load, self.subject = machine, load, subject
+
+    class Measured(Message):
+        """The CPU's matrix rate in GFLOP/s."""
+
+        def __init__(self, rate: float):
+            super().__init__()
+            self.rate = rate
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sampler = LoadSampler()
+        self._shapes: dict[str, ModelShape | str] = {}
+        self._seen: HardwareScreen.Looked | None = None
+        self._rate: float | None = None
+        self._is_looking = self._is_measuring = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield SteadyView(self._build)
+
+    def on_mount(self) -> None:
+        self._timer = self.set_interval(REFRESH_S, self._look)
+        run = self.session.run
+        if run is None or not run.is_alive():  # a run that trains is not disturbed unasked
+            self.action_measure()
+
+    def on_screen_resume(self) -> None:
+        self._timer.resume()
+        self.query_one(TabHeader).refresh()
+        self._look()
+
+    def on_screen_suspend(self) -> None:
+        self._timer.pause()
+
+    def action_scroll(self, lines: int) -> None:
+        """Move the page."""
+        view = self.query_one(SteadyView)
+        view.scroll_lines(lines)
+        view.follows_end = False
+
+    def action_measure(self) -> None:
+        """Measure the CPU's matrix rate again."""
+        if not self._is_measuring:
+            self._is_measuring = True
+            self._draw()
+            self._measure()
+
+    @work(thread=True, group="measure")
+    def _measure(self) -> None:
+        self.post_message(self.Measured(measure_gemm()))
+
+    def on_hardware_screen_measured(self, message: Measured) -> None:
+        self._rate, self._is_measuring = message.rate, False
+        self._look()
+
+    def _look(self) -> None:
+        """Look at the machine, once at a time."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._read(self.session.document, self.session.output_dir, self._rate)
+
+    @work(thread=True, group="look")
+    def _read(self, document: Document | None, folder: Path, rate: float | None) -> None:
+        machine = with_rate(detect(folder), rate)
+        self.post_message(self.Looked(machine, self._sampler.sample(), self._subject(document, machine)))
+
+    def on_hardware_screen_looked(self, message: Looked) -> None:
+        self._is_looking = False
+        self._seen = message
+        self._draw()
+
+    def _draw(self) -> None:
+        self.query_one(SteadyView).show(self._build)
+
+    def _build(self, width: int, height: int) -> list[Line]:
+        if self._seen is None:
+            return [[(tr("hardware.looking"), "dim")]]
+        seen, glyphs = self._seen, self.session.glyphs
+        upper = machine_lines(seen.machine, seen.load, self._is_measuring, glyphs, width)
+        return [*upper, [], *plan_lines(seen.subject, glyphs, width)]
+
+    def _subject(self, document: Document | None, machine: Machine) -> Subject:
+        """What the configuration at hand would need on `machine`."""
+        name, config = _configuration(document)
+        shape = self._shape(config)
+        if isinstance(shape, str):
+            return Subject(name, config.model.name, problem=shape)
+        batch = f"{config.train.batch_size} × {config.train.gradient_accumulation_steps}"
+        return Subject(name, config.model.name, shape, make_plan(config, shape, machine), batch)
+
+    def _shape(self, config: Config) -> ModelShape | str:
+        """Sizes of the configured model, or why they are not known; what is unknown is looked for again."""
+        key = config.model.name
+        if isinstance(known := self._shapes.get(key), ModelShape):
+            return known
+        try:
+            facts = config_of(config.model)
+            self._shapes[key] = tr("hardware.unknown_model", name=key) if facts is None else ModelShape.from_config(facts)
+        except (DanluError, OSError, ValueError) as error:
+            self._shapes[key] = str(error)
+        return self._shapes[key]
+
+
+def _configuration(document: Document | None) -> tuple[str, Config]:
+    """The configuration being edited, else the reference preset, each with its name."""
+    if document is not None:
+        return (document.path.stem if document.path else tr("hardware.unsaved")), document.values
+    try:
+        return REFERENCE_PRESET, open_document(find_config(REFERENCE_PRESET)).values
+    except DanluError:
+        return tr("hardware.defaults"), Config()
