@@ -53,6 +53,19 @@ class Document:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         self._set(key, toml_edit.number_as_typed(text, value) if is_number else None if value is None else tomlkit.item(value))
 
+    def typed(self, key: str) -> str:
+        """What a person would type for the value the key has; "" when it is unset. A number reads as the file writes it."""
+        section, name = _split_key(key)
+        value = getattr(getattr(self.values, section), name)
+        if value is None or isinstance(value, str):
+            return value or ""
+        return toml_edit.find(self._toml[section], name).as_string() if self.has(key) else tomlkit.item(value).as_string()
+
+    def has(self, key: str) -> bool:
+        """Whether the file gives the key; else its default holds."""
+        section, name = _split_key(key)
+        return name in self._toml.get(section, {})
+
     def _set(self, key: str, item: Any) -> None:
         section, name = _split_key(key)
         before = self.text
@@ -172,7 +185,7 @@ def resolve(config: Config, base: Path) -> Config:
     data = msgspec.structs.replace(config.data, path=_data_path(config.data.path, base), eval_path=_data_path(config.data.eval_path, base))
     name = config.model.name
     local = (base / os.path.expanduser(name)).resolve()
-    if config.model.source == "local" or name.startswith((".", "/", "~")) or local.exists():
+    if config.model.source == "local" or name.startswith((".", "/", "~")) or (name != "demo" and local.exists()):
         name = str(local)
     model = msgspec.structs.replace(config.model, name=name)
     run = msgspec.structs.replace(config.run, output_dir=str((base / config.run.output_dir).resolve()))

@@ -6,7 +6,7 @@ from typing import Any
 import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table, Whitespace
+from tomlkit.items import AbstractTable, Item, Table, Whitespace
 
 from engine.errors import ConfigError
 
@@ -28,9 +28,17 @@ def number_as_typed(text: str, value: int | float) -> Any:
     return item if item.unwrap() == value else tomlkit.item(value)
 
 
+def find(table: Any, name: str) -> Item:
+    """The value of a key with its trivia; plain indexing unwraps true and false."""
+    value = table[name]
+    if isinstance(value, Item):
+        return value
+    return table.value.item(name) if isinstance(table, AbstractTable) else tomlkit.item(value)
+
+
 def replace(table: Any, name: str, item: Any) -> None:
     """Put `item` in the place of a value and keep the comment behind it."""
-    trivia = table[name].trivia
+    trivia = find(table, name).trivia
     item.trivia.indent, item.trivia.comment_ws, item.trivia.comment, item.trivia.trail = (
         trivia.indent, trivia.comment_ws, trivia.comment, trivia.trail
     )  # fmt: skip

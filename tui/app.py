@@ -21,6 +21,7 @@ from tui.session import Session
 from tui.texts import tr
 from tui.theme import FURNACE, FURNACE_LIGHT
 from tui.widgets.bars import TABS, key_name, label
+from tui.widgets.dialogs import Confirm
 
 SCREENS = {
     "hardware": "HardwareScreen",
@@ -118,9 +119,12 @@ class DanluApp(App[None]):
 
         self.push_screen(HelpScreen(self.screen))
 
-    def action_leave(self) -> None:
-        """Close the console; a run goes on, and the command line says how to come back to it."""
-        self.exit()
+    @work
+    async def action_leave(self) -> None:
+        """Close the console; a run goes on, and the command line says how to come back to it. Unsaved changes are asked about."""
+        name = self.session.unsaved
+        if not name or await self.push_screen_wait(Confirm(tr("config.leave_title"), tr("config.leave_text", name=name))):
+            self.exit()
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """Our screens and this screen's actions, in the user's language."""

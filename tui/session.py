@@ -13,6 +13,8 @@ class Session:
     """Plain state; screens read it when they are shown, and change it only through `DanluApp`'s methods."""
 
     document: Document | None = None
+    unsaved: str = ""
+    """Name of the document when it holds changes that are in no file; leaving the console asks first."""
     data_path: Path | None = None
     run: RunDirectory | None = None
     is_launching: bool = False

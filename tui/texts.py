@@ -68,7 +68,7 @@ def _entry(key: str) -> dict[str, str] | None:
     node: Any = _catalogue(namespace)
     for part in rest.split("."):
         node = node.get(part) if isinstance(node, dict) else None
-    return node if isinstance(node, dict) and isinstance(node.get("en"), str) else None
+    return node if isinstance(node, dict) and isinstance(node.get("en", node.get("zh")), str) else None
 
 
 def _catalogue(namespace: str) -> dict[str, Any]:
