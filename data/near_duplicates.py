@@ -19,6 +19,8 @@ _PERMUTATIONS, _BANDS = 128, 32
 _ESTIMATE_FLOOR = THRESHOLD - 0.15
 """Candidates under this MinHash estimate (standard error 0.04) are not worth an exact comparison."""
 _CHUNK = 2048
+_LARGE = 64
+"""Members of a bucket from which comparing all with all is too much."""
 
 Progress = Callable[[int, int], None]
 
@@ -29,22 +31,18 @@ def near_duplicate_groups(texts: Sequence[str], progress: Progress | None = None
     progress: called with texts done and texts in all.
     """
     tell = progress or (lambda done, total: None)
-    normal = [normalised(text) for text in texts]
     first: dict[str, int] = {}
-    same_as = [first.setdefault(text, number) for number, text in enumerate(normal)]
-    distinct = list(first.values())
-    groups = _UnionFind(len(texts))
-    for number, original in enumerate(same_as):
-        groups.join(number, original)
-    signatures = _signatures([normal[number] for number in distinct], lambda done: tell(done // 2, len(texts)))
-    grams = _Grams([normal[number] for number in distinct])
-    for done, (a, b) in _candidates(signatures, lambda a, b: groups.find(distinct[a]) == groups.find(distinct[b])):
-        tell(len(texts) // 2 + done * len(texts) // (2 * _BANDS), len(texts))
-        if grams.jaccard(a, b) >= THRESHOLD:
-            groups.join(distinct[a], distinct[b])
+    place = [first.setdefault(normalised(text), len(first)) for text in texts]
+    distinct = list(first)
+    groups, comparison = _UnionFind(len(distinct)), _Comparison(distinct)
+    signatures = _signatures(distinct, lambda done: tell(done // 2, len(texts)))
+    for band in range(_BANDS):
+        for members in _buckets(signatures, band):
+            _join_alike(members, signatures, comparison, groups)
+        tell((len(texts) + len(texts) * band // _BANDS) // 2, len(texts))
     tell(len(texts), len(texts))
     numbers: dict[int, int] = {}
-    return [numbers.setdefault(groups.find(number), len(numbers)) for number in range(len(texts))]
+    return [numbers.setdefault(groups.find(number), len(numbers)) for number in place]
 
 
 def normalised(text: str) -> str:
@@ -93,21 +91,39 @@ def _gram_hashes(text: str) -> np.ndarray:
     return hashed
 
 
-def _candidates(signatures: np.ndarray, is_joined: Callable[[int, int], bool]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Pairs that share a band and whose estimate is high enough, each with the number of bands gone through; once a pair."""
-    seen: set[tuple[int, int]] = set()
+def _buckets(signatures: np.ndarray, band: int) -> Iterator[list[int]]:
+    """Numbers of the texts whose signatures are equal in one band, where there are several."""
     width = _PERMUTATIONS // _BANDS
-    for band in range(_BANDS):
-        buckets: defaultdict[bytes, list[int]] = defaultdict(list)
-        part = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
-        for number in range(len(part)):
-            buckets[part[number].tobytes()].append(number)
-        for members in buckets.values():
-            if len(members) > 1:
-                for pair in _close_pairs(signatures, np.array(members)):
-                    if pair not in seen and not is_joined(*pair):
-                        seen.add(pair)
-                        yield band, pair
+    part = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
+    buckets: defaultdict[bytes, list[int]] = defaultdict(list)
+    for number, row in enumerate(part):
+        buckets[row.tobytes()].append(number)
+    return (members for members in buckets.values() if len(members) > 1)
+
+
+def _join_alike(members: list[int], signatures: np.ndarray, comparison: "_Comparison", groups: "_UnionFind") -> None:
+    """Join the members of one bucket that are near duplicates of each other."""
+    if len({groups.find(number) for number in members}) == 1:
+        return
+    if len(members) > _LARGE:
+        for sharing in comparison.sharing_rare_grams(members):
+            _join_sharing(sharing, comparison, groups)
+        return
+    for a, b in _close_pairs(signatures, np.array(members)):
+        if groups.find(a) != groups.find(b) and comparison.is_alike(a, b):
+            groups.join(a, b)
+
+
+def _join_sharing(members: list[int], comparison: "_Comparison", groups: "_UnionFind") -> None:
+    """As `_join_alike`, but a text is compared with a whole group only until it belongs to it: thousands of copies cost thousands."""
+    seen: dict[int, list[int]] = {}
+    for number in members:
+        for others in seen.values():
+            if groups.find(others[0]) != groups.find(number):
+                alike = next((other for other in others if comparison.is_alike(other, number)), None)
+                if alike is not None:
+                    groups.join(alike, number)
+        seen.setdefault(groups.find(number), []).append(number)
 
 
 def _close_pairs(signatures: np.ndarray, members: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -119,17 +135,46 @@ def _close_pairs(signatures: np.ndarray, members: np.ndarray) -> Iterator[tuple[
             yield int(members[place]), int(other)
 
 
-class _Grams:
-    """5-gram sets of some texts, the latest kept: the pairs of one bucket share their members."""
+class _Comparison:
+    """Exact comparison of numbered texts. Keeps the latest 5-gram sets, because pairs come in bunches, and what was unlike."""
 
     _KEPT = 4096
 
     def __init__(self, texts: Sequence[str]):
         self._texts = texts
         self._sets: dict[int, frozenset[str]] = {}
+        self._unlike: set[tuple[int, int]] = set()
 
-    def jaccard(self, a: int, b: int) -> float:
-        return _jaccard(self._of(a), self._of(b))
+    def is_alike(self, a: int, b: int) -> bool:
+        """Whether two texts are near duplicates; asked again about a pair that is not, the answer is free."""
+        pair = (a, b) if a < b else (b, a)
+        if pair in self._unlike:
+            return False
+        if _jaccard(self._of(a), self._of(b)) >= THRESHOLD:
+            return True
+        self._unlike.add(pair)
+        return False
+
+    def sharing_rare_grams(self, members: Sequence[int]) -> Iterator[list[int]]:
+        """The members that share one of their rarest grams, gram by gram. Near duplicates always share one.
+
+        Prefix filtering (Chaudhuri, Ganti, Kaushik, "A Primitive Operator for Similarity Joins", 2006): with n grams in an order
+        common to all, texts alike within t share one of the first n - ceil(t n) + 1. So a sentence that starts thousands of
+        records, which is in none of their rarest grams, makes no pair.
+        """
+        hashes = [np.unique(_gram_hashes(self._texts[number])) for number in members]
+        sizes = np.array([len(grams) for grams in hashes])
+        _, grams, counts = np.unique(np.concatenate(hashes), return_inverse=True, return_counts=True)
+        owners = np.repeat(np.arange(len(members)), sizes)
+        order = np.lexsort((grams, counts[grams], owners))
+        rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        # Without the small number, 0.7 times 90 would be more than 63.
+        rarest = sizes - np.ceil(THRESHOLD * sizes - 1e-9).astype(int) + 1
+        kept = order[(rank < np.repeat(rarest, sizes)) & (counts[grams[order]] > 1)]
+        kept = kept[np.argsort(grams[kept], kind="stable")]
+        for sharing in np.split(owners[kept], np.flatnonzero(np.diff(grams[kept])) + 1):
+            if len(sharing) > 1:
+                yield [members[owner] for owner in sharing.tolist()]
 
     def _of(self, number: int) -> frozenset[str]:
         if number not in self._sets:

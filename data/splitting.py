@@ -59,9 +59,10 @@ def split(
     members: defaultdict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    keys = {group: min(_hash(seed, texts[index]) for index in indices) for group, indices in members.items()}
+    # The member of the smallest hash speaks for its group, so that the order of the file decides nothing.
+    leads = {group: min((_hash(seed, texts[index]), index) for index in indices) for group, indices in members.items()}
     # Kind by kind, in hash order within a kind: taking shares along this order is proportional in each kind and in all.
-    order = sorted(members, key=lambda group: (_kind(records[members[group][0]].conversation), keys[group]))
+    order = sorted(members, key=lambda group: (_kind(records[leads[group][1]].conversation), leads[group][0]))
     parts = _assign([len(members[group]) for group in order], ratios)
     part_of = dict(zip(order, parts, strict=True))
     assignment = [part_of[group] for group in groups]
