@@ -16,6 +16,7 @@ from engine.config_file import Document
 from engine.run_directory import RunDirectory
 from tui import gate
 from tui.driver import hardened
+from tui.frugal import send_only_changes
 from tui.keymap import bind, keymap_file, read_keymap
 from tui.session import Session
 from tui.texts import tr
@@ -48,6 +49,7 @@ class DanluApp(App[None]):
     def __init__(self, session: Session, start_screen: str = "runs"):
         self.DEFAULT_MODE = start_screen  # before textual reads it, so that no empty screen is painted first
         super().__init__(driver_class=hardened(self.get_driver_class()))
+        send_only_changes()
         self.session = session
         for tab in TABS:
             self.add_mode(tab, partial(_make_screen, tab))

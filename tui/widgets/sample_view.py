@@ -31,6 +31,7 @@ class SampleView(SteadyView):
         self._back = 0
         self._base = False
         self._shown = ""
+        self.jumps = True
         self._laid_out: dict[tuple[str, str, int], list[Line]] = {}
         """Lines of whole paragraphs, so that a growing sample wraps only its last one again."""
 

@@ -69,6 +69,8 @@ class SteadyView(Widget):
         self.top = 0
         self.follows_end = False
         """Keep the last line in sight until someone scrolls up."""
+        self.jumps = False
+        """Follow the end half a page at a time: growing text stands still while it is read, and few lines are sent again."""
 
     def show(self, build: Build) -> None:
         """Show other lines; what is the same is not drawn again."""
@@ -112,7 +114,7 @@ class SteadyView(Widget):
         lines = self._build(width, height)
         self.num_lines = len(lines)
         last = max(0, len(lines) - height)
-        self.top = last if self.follows_end else min(self.top, last)
+        self.top = self._end(last, height) if self.follows_end else min(self.top, max(last, self._end(last, height)))
         old, self._strips = self._strips, self._draw(lines[self.top : self.top + height], width, height)
         if len(old) != height:
             self.refresh()
@@ -120,6 +122,11 @@ class SteadyView(Widget):
         spans = [(y, *span(old[y], self._strips[y])) for y in range(height) if old[y] != self._strips[y]]
         if changed := [Region(x, y, length, 1) for y, x, length in spans if length]:
             self.refresh(*changed)
+
+    def _end(self, last: int, height: int) -> int:
+        """The first line to show so that the last is in sight."""
+        step = max(1, height // 2) if self.jumps else 1
+        return -(-last // step) * step
 
     def _draw(self, lines: list[Line], width: int, height: int) -> list[Strip]:
         base = self.rich_style
