@@ -1,0 +1,207 @@
+"""A report on a data file: what is usable, what is wrong with the rest, how long it is, what repeats, what it is about.
+
+The pieces are public, because the data screen shows the same findings one after another: there is no second way to count.
+It changes nothing and drops nothing.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from data import thinking
+from data.chinese import invisible_characters, language_shares, looks_garbled
+from data.conversation import Conversation
+from data.examples import ExampleSettings
+from data.lengths import Percentiles, count_lengths, percentiles_by_part
+from data.near_duplicates import near_duplicate_groups
+from data.reading import Dataset, Fault, Record
+from data.terms import find_terms
+from data.tokenizer import Tokenizer
+
+EXAMPLE_LINES = 5
+NO_LETTERS = "none"
+"""Language of a record without a letter."""
+
+THINKING_FAULTS = frozenset({*thinking.FAULTS, "tag_in_reasoning", "two_reasonings"})
+"""Codes of faults in the thinking of a record, usable or not."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage (tokens, duplicates, texts), records done and records in all; it may raise to stop."""
+
+
+class ProblemCount(Struct, frozen=True):
+    """count: occurrences.  lines: of the first ones.  text: the first one's sentence.  is_usable: the records can be trained on."""
+
+    count: int
+    lines: list[int]
+    text: str
+    is_usable: bool
+
+
+class ThinkingCounts(Struct, frozen=True, rename={"with_": "with"}):
+    """with, without: usable records.  faulty: records whose block is empty, and those refused for their thinking."""
+
+    with_: int
+    without: int
+    faulty: int
+
+
+class Inspection(Struct, frozen=True):
+    """exact_duplicates: records whose question and answer repeat those of an earlier one.
+
+    near_duplicate_groups: groups of two and more records alike, exact duplicates among them; near_duplicate_records: in them.
+    tokens: by part, None without a tokenizer.  difficulty, category, language, terms: usable records by value, most first;
+    records without a label are not among the first two.
+    """
+
+    path: str
+    format: str
+    encoding: str
+    sha256: str
+    records: int
+    invalid: int
+    problems: dict[str, ProblemCount]
+    exact_duplicates: int
+    near_duplicate_groups: int
+    near_duplicate_records: int
+    thinking: ThinkingCounts
+    tokens: dict[str, Percentiles] | None
+    difficulty: dict[str, int]
+    category: dict[str, int]
+    language: dict[str, int]
+    terms: dict[str, int]
+
+    def to_json(self) -> str:
+        """The report for programs, UTF-8 text kept."""
+        return msgspec.json.format(msgspec.json.encode(self)).decode()
+
+
+class Texts(Struct):
+    """What the texts of a file show. remarks: by record.  languages: records by main language.  terms: records by (name, category)."""
+
+    remarks: dict[int, list[Fault]]
+    languages: Counter[str]
+    terms: Counter[tuple[str, str]]
+
+
+def inspect(
+    dataset: Dataset, tokenizer: Tokenizer | None = None, progress: Progress | None = None, settings: ExampleSettings | None = None
+) -> Inspection:
+    """The report on `dataset`. settings: how examples would be built (the defaults without). Raises TemplateError."""
+    tell = progress or (lambda stage, done, total: None)
+    records = dataset.records
+    lengths = None
+    if tokenizer is not None:
+        lengths = count_lengths(records, tokenizer, settings or ExampleSettings(), lambda done, total: tell("tokens", done, total))
+    groups = near_duplicate_groups([record.conversation.text() for record in records], lambda done, total: tell("duplicates", done, total))
+    near = groups_of_several(groups)
+    texts = look_at_texts(records, lambda done, total: tell("texts", done, total))
+    remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
+    return Inspection(
+        path=str(dataset.path),
+        format=dataset.format,
+        encoding=dataset.encoding,
+        sha256=dataset.sha256,
+        records=len(records),
+        invalid=dataset.invalid,
+        problems=count_problems(dataset.faults, remarks),
+        exact_duplicates=sum(len(group) - 1 for group in duplicate_groups(records)),
+        near_duplicate_groups=len(near),
+        near_duplicate_records=sum(map(len, near.values())),
+        thinking=count_thinking(dataset),
+        tokens=percentiles_by_part(lengths) if lengths is not None else None,
+        difficulty=count_labels(records, "difficulty"),
+        category=count_labels(records, "category"),
+        language=dict(texts.languages.most_common()),
+        terms={name: count for (name, _), count in texts.terms.most_common()},
+    )
+
+
+def duplicate_groups(records: Sequence[Record]) -> list[list[int]]:
+    """Records of the same question and answer (all turns, system prompt and reasoning apart), in groups of two and more."""
+    found: dict[str, list[int]] = {}
+    for record in records:
+        found.setdefault(record.conversation.text(), []).append(record.index)
+    return [members for members in found.values() if len(members) > 1]
+
+
+def groups_of_several(groups: Sequence[int]) -> dict[int, list[int]]:
+    """Group number → its records, for groups of two and more. groups: as `near_duplicate_groups` gives them."""
+    members: dict[int, list[int]] = {}
+    for record, group in enumerate(groups):
+        members.setdefault(group, []).append(record)
+    return {group: records for group, records in members.items() if len(records) > 1}
+
+
+def count_thinking(dataset: Dataset) -> ThinkingCounts:
+    """Usable records with and without reasoning; those with an empty block, and those refused for their tags, are faulty."""
+    empty = sum(any(is_thinking_fault(fault) for fault in faults) for faults in remarks_by_record(dataset).values())
+    refused = len({fault.position for fault in dataset.faults if is_thinking_fault(fault)})
+    with_thinking = sum(record.conversation.has_thinking for record in dataset.records)
+    return ThinkingCounts(with_thinking, len(dataset.records) - with_thinking - empty, empty + refused)
+
+
+def is_thinking_fault(fault: Fault) -> bool:
+    return fault.code in THINKING_FAULTS
+
+
+def remarks_by_record(dataset: Dataset) -> dict[int, list[Fault]]:
+    """The reader's remarks on each usable record. A remark knows its place among all values, a record only among the usable ones."""
+    bad = sorted({fault.position for fault in dataset.faults})
+    unusable = set(bad)
+    found: dict[int, list[Fault]] = {}
+    for remark in dataset.remarks:
+        if remark.position not in unusable:
+            found.setdefault(remark.position - bisect_left(bad, remark.position), []).append(remark)
+    return found
+
+
+def count_problems(faults: Iterable[Fault], remarks: Iterable[Fault]) -> dict[str, ProblemCount]:
+    """Code → how often and where, unusable records first, then the most frequent."""
+    found: dict[str, ProblemCount] = {}
+    for several, is_usable in ((faults, False), (remarks, True)):
+        by_code: dict[str, list[Fault]] = {}
+        for fault in several:
+            by_code.setdefault(fault.code, []).append(fault)
+        for code, same in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
+            lines = [fault.line for fault in same[:EXAMPLE_LINES]]
+            found.setdefault(code, ProblemCount(len(same), lines, same[0].text, is_usable))
+    return found
+
+
+def count_labels(records: Sequence[Record], name: str) -> dict[str, int]:
+    """Records by their difficulty or category, most first; those without one are left out."""
+    counts = Counter(getattr(record.conversation, name) for record in records)
+    return {value: count for value, count in counts.most_common() if value}
+
+
+def look_at_texts(records: Sequence[Record], progress: Callable[[int, int], None] | None = None) -> Texts:
+    """Damage, languages and cryptography terms in what the records say."""
+    found = Texts({}, Counter(), Counter())
+    for record in records:
+        if progress and record.index % 64 == 0:
+            progress(record.index, len(records))
+        text = _all_text(record.conversation)
+        if remarks := _remarks_on(text, record):
+            found.remarks[record.index] = remarks
+        found.languages[next(iter(language_shares(text)), NO_LETTERS)] += 1
+        found.terms.update({(term.name, term.category) for term in find_terms(text) if term.category not in ("hex", "base64")})
+    return found
+
+
+def _all_text(conversation: Conversation) -> str:
+    return "\n".join(text for turn in conversation.turns for text in (turn.reasoning, turn.content) if text)
+
+
+def _remarks_on(text: str, record: Record) -> list[Fault]:
+    remarks = []
+    if looks_garbled(text):
+        sentence = "the text was once read in the wrong encoding and shows it; take the record from its source again"
+        remarks.append(Fault(record.line, "", "garbled", sentence))
+    if not text.isascii() and (hidden := invisible_characters(text)):
+        names = ", ".join(dict.fromkeys(one.name for one in hidden))
+        remarks.append(Fault(record.line, "", "invisible_characters", f"{len(hidden)} invisible characters ({names[:80]}); remove them"))
+    return remarks
