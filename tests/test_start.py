@@ -14,7 +14,6 @@ from engine.run_directory import RunDirectory
 from tests.engine_runs import write_records
 from tests.fake_engine import FINISHED, STARTED, engine, write
 from tui import start
-from tui.logout import hint_for
 from tui.start import resolved, resume_run, start_run
 
 
@@ -136,18 +135,3 @@ def test_resume_checks_what_may_have_gone(here):
 
     with pytest.raises(DanluError, match=r"/nowhere/d\.jsonl"):
         resume_run(run)
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "kills", "lingers", "warns"),
-    [
-        ("0::/user.slice/user-1000.slice/session-3.scope", True, True, True),
-        ("0::/user.slice/user-1000.slice/session-3.scope", False, False, False),
-        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-r1.scope", True, False, True),
-        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-r1.scope", True, True, False),
-        ("0::/system.slice/docker-1.scope", True, False, False),
-    ],
-)
-def test_logout_is_warned_of_where_it_would_end_the_run(cgroup, kills, lingers, warns):
-    """A session's processes go with KillUserProcesses, the user manager's without lingering, others never."""
-    assert bool(hint_for(cgroup, kills, lingers)) is warns

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from data.errors import DanluError
@@ -117,16 +117,12 @@ class _Version(argparse.Action):
 def _wanted_language(arguments: Sequence[str]) -> str:
     """--lang, before anything is parsed, because the help itself speaks it."""
     found = "auto"
-    for name, value in _pairs(arguments):
+    for name, value in zip(arguments, [*arguments[1:], ""], strict=False):
         if name == "--lang":
             found = value
         elif name.startswith("--lang="):
             found = name.partition("=")[2]
     return found
-
-
-def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return zip(arguments, [*arguments[1:], ""], strict=True)
 
 
 def _explain(error: OSError) -> str:

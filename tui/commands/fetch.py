@@ -25,17 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the folder that holds the model when it is there. An interrupted download goes on where it stopped."""
-    bar = _ProgressLine()
+    progress = ProgressLine()
     try:
-        folder = locate(Model(name=options.model, source=options.source, revision=options.revision), bar.tell, _convert)
+        folder = locate(Model(name=options.model, source=options.source, revision=options.revision), progress.tell, _convert)
     finally:
-        bar.close()
+        progress.close()
     output.narrate(tr("cli.fetch.done"))
     output.show(safe(str(folder)))
     return 0
 
 
-class _ProgressLine:
+class ProgressLine:
     """Progress on stderr: one line redrawn on a terminal, a new line now and then elsewhere."""
 
     WIDTH = 79
@@ -50,7 +50,7 @@ class _ProgressLine:
         if detail == self._detail and now - self._told < (0.1 if self._is_terminal else PROGRESS_EVERY_S) and done < total:
             return
         self._told, self._detail = now, detail
-        size = f"  {100 * done // total} %" if total else ""
+        size = f"  {100 * done // total} %" if done and total else ""
         if total > 1 << 20:
             size += f"  {amounts.size(done)} / {amounts.size(total)}"
         text = clip(safe(detail), self.WIDTH - len(size)) + size

@@ -7,7 +7,6 @@ import msgspec
 
 from data.preparation import PreparationSettings, prepare
 from data.reading import read_file
-from data.tokenizer import load_tokenizer
 from engine import model_source
 from engine.config import Config
 from engine.errors import DoesNotFit, ModelError
@@ -19,11 +18,15 @@ from tui.columns import columns, terminal_width, wrap
 from tui.commands.train import open_config
 from tui.gate import safe
 from tui.glyphs import ASCII, UNICODE
+from tui.screens.data_tokenizer import tokenizer_of
 from tui.start import check_data, check_model, resolved
-from tui.texts import has, tr
+from tui.texts import tr
 
 COUNTED_RECORDS = 2000
 """Tokens are counted in so many records and scaled to all of them."""
+
+BAR = 30
+"""Cells that the peak would fill."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,29 +57,34 @@ def _epoch_tokens(config: Config) -> int | None:
     if not config.data.path:
         return None
     check_data(config.data)
-    folder = model_source.local_folder(config.model)
-    if folder is None:
+    try:
+        tokenizer = tokenizer_of(config.model)
+    except ModelError:
         return None
     records = len(read_file(Path(config.data.path), config.data.format, limit=config.data.limit).records)
     limit = min(records, COUNTED_RECORDS)
     names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
     values = {name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names} | {"limit": limit}
-    prepared = prepare(PreparationSettings(**values), load_tokenizer(folder), config.train.seed, lambda name, done, total: None)
+    prepared = prepare(PreparationSettings(**values), tokenizer, config.train.seed, lambda name, done, total: None)
     return sum(len(example.ids) for example in prepared.train) * records // limit
 
 
 def _report(plan: RunPlan, ascii: bool) -> list[str]:
     """The verdict, memory by component with bars, how it will be done, and every reason."""
     glyphs = ASCII if ascii else UNICODE
-    gib = tr("cli.plan.gib")
+    scale = BAR / plan.peak_memory_gib
     rows = [
-        [_component(name), f"{size:.2f} {gib}", glyphs.full * max(1 if size else 0, round(30 * size / plan.peak_memory_gib))]
+        [tr(f"hardware.component.{name}"), _gib(size), glyphs.full * max(1, round(size * scale)) if size else ""]
         for name, size in plan.components.items()
     ]
-    rows += [[tr("cli.plan.peak"), f"{plan.peak_memory_gib:.2f} {gib}"], [tr("cli.plan.available"), f"{plan.available_gib:.2f} {gib}"]]
+    rows += [[tr("hardware.component.peak"), _gib(plan.peak_memory_gib)], [tr("cli.plan.available"), _gib(plan.available_gib)]]
     glyph, verdict = (glyphs.done, "fits") if plan.fits else (glyphs.failed, "too_big")
     memory, facts = columns(rows, right={1}), columns(_facts(plan))
     return [f"{glyph} {tr(f'cli.plan.{verdict}')}", "", *memory, "", *facts, "", *_reasons(plan, glyphs.note)]
+
+
+def _gib(size: float) -> str:
+    return f"{size:.2f} GiB"
 
 
 def _facts(plan: RunPlan) -> list[list[str]]:
@@ -93,11 +101,5 @@ def _facts(plan: RunPlan) -> list[list[str]]:
 def _reasons(plan: RunPlan, bullet: str) -> list[str]:
     lines: list[str] = []
     for note in plan.notes:
-        key = f"hardware.note.{note.code}"
-        text = tr(key, **note.values) if has(key) else note.text
-        lines += wrap(f"{bullet} {safe(text)}", terminal_width(), indent="  ")
+        lines += wrap(f"{bullet} {safe(tr(f'hardware.note.{note.code}', **note.values))}", terminal_width(), indent="  ")
     return lines
-
-
-def _component(name: str) -> str:
-    return tr(f"cli.plan.component.{name}") if has(f"cli.plan.component.{name}") else name

@@ -1,0 +1,53 @@
+"""`danlu doctor`: what works on this machine, what does not, and the cure."""
+
+import argparse
+
+from engine.check import Check
+from engine.doctor import run_checks
+from tui import output
+from tui.columns import terminal_width, wrap
+from tui.commands.console import RUNS_DIR
+from tui.gate import cells, pad, safe
+from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.texts import has, tr
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every check; 1 when one fails without which nothing can be trained."""
+    if not options.json:
+        output.narrate(tr("cli.doctor.looking"))
+    checks = run_checks(options.runs_dir or RUNS_DIR)
+    if options.json:
+        output.show_json({"checks": checks})
+    else:
+        for line in _report(checks, ASCII if options.ascii else UNICODE):
+            output.show(line)
+    return int(any(_state(check) == "failed" for check in checks))
+
+
+def _report(checks: list[Check], glyphs: Glyphs) -> list[str]:
+    """A line a check, its cure below it, and how it looks on the whole."""
+    names = [f"{getattr(glyphs, _state(check))} {_name(check)}" for check in checks]
+    width = max(map(cells, names)) + 2
+    lines: list[str] = []
+    for name, check in zip(names, checks, strict=True):
+        found = wrap(safe(check.detail), terminal_width() - width)
+        found += wrap(tr("cli.doctor.cure", cure=safe(check.cure)), terminal_width() - width) if check.cure else []
+        lines += [pad(name, width) + found[0], *(" " * width + line for line in found[1:])]
+    states = [_state(check) for check in checks]
+    verdict = "broken" if "failed" in states else "advice" if "warning" in states else "fine"
+    return [*lines, "", tr(f"cli.doctor.{verdict}", failed=states.count("failed"), advice=states.count("warning"))]
+
+
+def _state(check: Check) -> str:
+    """done, failed, or warning where training is possible all the same; each is the name of its glyph."""
+    return "done" if check.ok else "failed" if check.required else "warning"
+
+
+def _name(check: Check) -> str:
+    key = f"cli.doctor.name.{check.name}"
+    return tr(key) if has(key) else safe(check.name)

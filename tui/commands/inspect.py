@@ -1,0 +1,110 @@
+"""`danlu inspect`: a report on a data file: what is usable, what is wrong, what repeats, how long it is."""
+
+import argparse
+
+from data.inspection import Inspection, ProblemCount, inspect
+from data.reading import read_file
+from engine.config import Model
+from tui import output
+from tui.columns import GAP, columns, terminal_width, wrap
+from tui.commands.fetch import ProgressLine
+from tui.commands.split import add_format, data_path
+from tui.gate import cells, pad, safe
+from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.texts import tr
+
+MOST = 12
+"""So many of the most frequent values are told."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help=tr("cli.option.data"))
+    parser.add_argument("--model", metavar="MODEL", default="", help=tr("cli.option.model"))
+    add_format(parser)
+    parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the report; a file with faulty records is reported, not refused."""
+    dataset = read_file(data_path(options.data), options.format)
+    line = ProgressLine()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        line.tell(done, total, tr(f"cli.inspect.stage_{stage}"))
+
+    try:
+        report = inspect(dataset, _tokenizer(options.model), tell)
+    finally:
+        line.close()
+    if options.json:
+        output.show(report.to_json())
+        return 0
+    for line in _report(report, ASCII if options.ascii else UNICODE):
+        output.show(line)
+    if report.tokens is None:
+        output.narrate(tr("cli.inspect.no_tokens"))
+    return 0
+
+
+def _tokenizer(model: str):
+    """The tokenizer of `model` from what is on this machine, None when no model is named."""
+    if not model:
+        return None
+    from tui.screens.data_tokenizer import tokenizer_of
+
+    return tokenizer_of(Model(name=model))
+
+
+def _report(report: Inspection, glyphs: Glyphs) -> list[str]:
+    """Facts, tokens by part, problems, and what the records are about, each a block of its own."""
+    blocks = [_facts(report), _tokens(report), _problems(report, glyphs), _contents(report)]
+    return [line for block in blocks if block for line in ["", *block]][1:]
+
+
+def _facts(report: Inspection) -> list[str]:
+    thinking, near = report.thinking, report.near_duplicate_records
+    return columns([
+        [tr("cli.inspect.file"), safe(report.path)],
+        [tr("cli.inspect.format"), f"{report.format}, {report.encoding}"],
+        [tr("cli.inspect.records"), tr("cli.inspect.usable", records=report.records, invalid=report.invalid)],
+        [tr("cli.inspect.thinking"),
+         tr("cli.inspect.thinking_counts", with_=thinking.with_, without=thinking.without, faulty=thinking.faulty)],
+        [tr("cli.inspect.duplicates"),
+         tr("cli.inspect.duplicate_counts", exact=report.exact_duplicates, near=near, groups=report.near_duplicate_groups)],
+    ])  # fmt: skip
+
+
+def _tokens(report: Inspection) -> list[str]:
+    if report.tokens is None:
+        return []
+    rows = [[tr("cli.inspect.tokens"), "p50", "p95", "p99", "max"]]
+    for part, found in report.tokens.items():
+        rows.append([tr(f"cli.inspect.{part}"), *(f"{value:,}" for value in (found.p50, found.p95, found.p99, found.max))])
+    return columns(rows, right={1, 2, 3, 4})
+
+
+def _problems(report: Inspection, glyphs: Glyphs) -> list[str]:
+    if not report.problems:
+        return [f"{glyphs.done} {tr('cli.inspect.no_problems')}"]
+    lines = [tr("cli.inspect.problems")]
+    heads = columns([_problem(code, found, glyphs) for code, found in report.problems.items()], right={1})
+    for head, found in zip(heads, report.problems.values(), strict=True):
+        lines += [head, *(GAP + line for line in wrap(safe(found.text), terminal_width() - len(GAP)))]
+    return lines
+
+
+def _problem(code: str, found: ProblemCount, glyphs: Glyphs) -> list[str]:
+    sign, fate = (glyphs.warning, "kept") if found.is_usable else (glyphs.failed, "unusable")
+    numbers = ", ".join(map(str, found.lines)) + ("…" if found.count > len(found.lines) else "")
+    return [f"{sign} {code}", str(found.count), tr(f"cli.inspect.{fate}"), tr("cli.inspect.lines", lines=numbers)]
+
+
+def _contents(report: Inspection) -> list[str]:
+    counted = {"language": report.language, "difficulty": report.difficulty, "category": report.category, "terms": report.terms}
+    counted = {tr(f"cli.inspect.{name}"): counts for name, counts in counted.items() if counts}
+    width = max(map(cells, counted), default=0)
+    lines: list[str] = []
+    for name, counts in counted.items():
+        told = ", ".join(f"{safe(value)} {count}" for value, count in list(counts.items())[:MOST]) + (", …" if len(counts) > MOST else "")
+        lines += wrap(f"{pad(name, width)}{GAP}{told}", terminal_width(), " " * width + GAP)
+    return lines
