@@ -1,5 +1,7 @@
 """The live screen, driven by keys over run directories that the real EventWriter wrote."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from engine import commands, events
@@ -149,6 +151,34 @@ async def test_a_sample_is_asked_for_with_a_prompt(tmp_path):
             await until(pilot, run.commands.exists)
 
             assert sent(run) == [("sample", "SM2")]
+
+
+async def test_a_stopped_run_is_resumed_where_it_stands(tmp_path, monkeypatch):
+    """r starts an engine, and the screen goes on with the same run."""
+    run = make_run(tmp_path, "a", [*ENDED, stopped("stopped", 10)])
+    with ExitStack() as engine:
+
+        def resume(run):
+            engine.enter_context(engine_alive(run))
+            write(run, [events.EngineStarted(start_id="b", pid=2, versions={}, resumed_step=10), events.Phase(name="train"), step(11)])
+
+        monkeypatch.setattr("tui.start.resume_run", resume)
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "■ stopped", "╭─ Result")
+            await pilot.press("r")
+            await until_shown(pilot, "● training", "11/20")
+
+            assert "╭─ Result" not in text_of(pilot.app)
+            assert not pilot.app.session.is_launching
+
+
+async def test_a_machine_with_many_gpus_shows_them_all(tmp_path):
+    """Eight meters that don't fit become one for all eight, instead of the first two."""
+    gpu = events.Gpu(name="H100", vram_used_gib=10.0, vram_total_gib=80.0, utilisation=50.0, temperature_c=60.0, power_w=300.0)
+    run = make_run(tmp_path, "a", [*TRAINED, events.Hardware(gpus=[gpu] * 8, rss_gib=1.0, cpu_percent=100.0)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "GPU×8", "80.0/640.0 GiB 50%")
 
 
 async def test_a_command_without_an_engine_is_refused_and_not_written(tmp_path):

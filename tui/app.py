@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
@@ -91,6 +91,8 @@ class DanluApp(App[None]):
     def attach(self, run: RunDirectory, just_launched: bool = False) -> None:
         """Follow `run` on the training screen. just_launched: its engine may need a moment to show itself."""
         self.session.run, self.session.is_launching = run, just_launched
+        if self.current_mode == "train":
+            self.screen.post_message(events.ScreenResume())  # as coming from another screen would
         self.action_open("train")
 
     def start_run(self, document: Document) -> None:

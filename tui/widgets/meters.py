@@ -131,7 +131,7 @@ def _load(state: RunState, glyphs: Glyphs, width: int) -> Line:
     parts: list[Line] = []
     if state.hardware is not None:
         hardware = state.hardware
-        parts += [_gpu(index, gpu, glyphs) for index, gpu in enumerate(hardware.gpus)] or [_memory(hardware, glyphs)]
+        parts += _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
         parts.append([("CPU ", "dim"), (f"{hardware.cpu_percent:.0f}%", "text")])
     if state.engine is not None and state.stopped is None:
         parts.append(_named("elapsed", amounts.duration(max(0.0, state.last_time - state.engine.time)), "text"))
@@ -151,7 +151,18 @@ def _memory(hardware: events.Hardware, glyphs: Glyphs) -> Line:
     return [*line, (f"{hardware.rss_gib:.1f}", "bright"), (" GiB", "dim")]
 
 
-def _gpu(index: int, gpu: events.Gpu, glyphs: Glyphs) -> Line:
+def _gpus(gpus: list[events.Gpu], glyphs: Glyphs, width: int) -> list[Line]:
+    """A meter a GPU where they all fit, else one for all of them: none is left out silently."""
+    parts = [_gpu(str(index), gpu, glyphs) for index, gpu in enumerate(gpus)]
+    if len(parts) < 2 or sum(map(line_cells, parts)) < width / 2:
+        return parts
+    told = [gpu.utilisation for gpu in gpus if gpu.utilisation is not None]
+    used, total = sum(gpu.vram_used_gib for gpu in gpus), sum(gpu.vram_total_gib for gpu in gpus)
+    mean = sum(told) / len(told) if told else None
+    return [_gpu(f"×{len(gpus)}", events.Gpu(vram_used_gib=used, vram_total_gib=total, utilisation=mean), glyphs)]
+
+
+def _gpu(index: str, gpu: events.Gpu, glyphs: Glyphs) -> Line:
     line: Line = [(f"GPU{index} ", "dim"), *bar(gpu.vram_used_gib / gpu.vram_total_gib if gpu.vram_total_gib else 0.0, BAR_CELLS, glyphs)]
     line += [(f" {gpu.vram_used_gib:.1f}", "bright"), (f"/{gpu.vram_total_gib:.1f} GiB", "dim")]
     if gpu.utilisation is not None:

@@ -21,6 +21,8 @@ Line = list[tuple[str, str]]
 Build = Callable[[int, int], list[Line]]
 """Lines for a width and a height in cells."""
 
+MOUSE_LINES = 3
+
 STYLES = (
     "dim", "text", "bright", "accent", "title", "good", "warn", "bad", "thinking", "answer", "prompt",
     "raw", "smooth", "eval", "axis", "bar", "rest", "line0", "line1", "line2", "line3", "line4", "line5", "cursor",
@@ -94,6 +96,12 @@ class SteadyView(Widget):
     def lines_below(self) -> int:
         """Lines that are out of sight underneath."""
         return max(0, self.num_lines - self.top - self.content_size.height)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.scroll_lines(MOUSE_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.scroll_lines(-MOUSE_LINES)
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips = []
