@@ -1,7 +1,7 @@
 """The summary page: counts, faults by line, thinking, token lengths with the cut-off, duplicates, terms. Lines only, no keys."""
 
-from collections.abc import Sequence
-
+from data.inspection import count_thinking
+from data.lengths import PARTS, percentiles_by_part
 from tui import gate
 from tui.glyphs import Glyphs
 from tui.screens.data_table import RecordTable
@@ -9,7 +9,6 @@ from tui.texts import tr
 from tui.widgets.length_histogram import draw_histogram
 from tui.widgets.lines import Line, wrap
 
-QUANTILES = (0.5, 0.95, 0.99, 1.0)
 SHOWN_FAULTS = 200
 SHOWN_TERMS = 12
 BAR = 24
@@ -21,12 +20,8 @@ def summary_lines(table: RecordTable, no_tokenizer: str, signs: Glyphs, is_ascii
     lines = [*_records(table, width), *_thinking(table, signs)]
     lines += [[], *_tokens(table, no_tokenizer, is_ascii, width)]
     lines += [[], *_duplicates(table, width), *_terms(table, signs, width)]
-    return lines + _faults(table, signs, width)
-
-
-def quantile(ordered: Sequence[int], share: float) -> int:
-    """The smallest value that at least `share` of the sorted values do not exceed; 0 of none."""
-    return ordered[max(-int(-share * len(ordered) // 1) - 1, 0)] if ordered else 0
+    lines += _faults(table, signs, width)
+    return [*lines, [], *wrap([(tr("data.signs_ascii" if is_ascii else "data.signs"), "dim")], width)]
 
 
 def _records(table: RecordTable, width: int) -> list[Line]:
@@ -39,10 +34,9 @@ def _records(table: RecordTable, width: int) -> list[Line]:
 
 
 def _thinking(table: RecordTable, signs: Glyphs) -> list[Line]:
-    total = len(table)
-    faulty = sum(table.thinking(record) == "faulty" for record in table.remarks)
-    with_thinking = len(table.select_thinking(True))
-    rows = [("with", with_thinking, "good"), ("without", total - with_thinking - faulty, ""), ("faulty", faulty, "warn")]
+    counts = count_thinking(table.dataset)
+    total = counts.with_ + counts.without + counts.faulty
+    rows = [("with", counts.with_, "good"), ("without", counts.without, ""), ("faulty", counts.faulty, "warn")]
     lines: list[Line] = [[], _title("data.summary_thinking")]
     for name, count, style in rows:
         bar = signs.full * round(BAR * count / total)
@@ -61,9 +55,10 @@ def _tokens(table: RecordTable, no_tokenizer: str, is_ascii: bool, width: int) -
         return [title, [(tr("data.not_yet"), "dim")]]
     heading = " " * LABEL + "".join(f"{name:>9}" for name in ("p50", "p95", "p99", "max"))
     lines = [title, [(heading, "dim")]]
-    for part in ("prompt", "thinking", "answer", "whole"):
-        ordered = sorted(value for one in table.lengths if (value := getattr(one, part)))
-        figures = "".join(f"{quantile(ordered, share):>9,}" for share in QUANTILES)
+    percentiles = percentiles_by_part(table.lengths)
+    for part in PARTS:
+        found = percentiles[part]
+        figures = "".join(f"{value:>9,}" for value in (found.p50, found.p95, found.p99, found.max))
         lines.append([(gate.pad(tr(f"data.token_{part}"), LABEL), ""), (figures, "label" if part == "whole" else "")])
     return [*lines, [], *_cutoff(table, width), *draw_histogram(table.ordered_lengths, table.cutoff, min(width, 100), 6, is_ascii)]
 
@@ -84,7 +79,7 @@ def _duplicates(table: RecordTable, width: int) -> list[Line]:
     if table.split is None:
         return [*lines, [(tr("data.not_yet"), "dim")]]
     near = sum(map(len, table.near.values()))
-    exact = tr("data.exact_duplicates", count=f"{len(table.exact):,}")
+    exact = tr("data.exact_duplicates", count=f"{table.repeats:,}")
     groups = tr("data.near_groups", groups=f"{len(table.near):,}", records=f"{near:,}")
     return lines + wrap([(exact, ""), ("   ", ""), (groups, ""), ("   " + tr("data.groups_below") if table.near else "", "dim")], width)
 
@@ -105,7 +100,7 @@ def _faults(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
     lines: list[Line] = []
     for title, faults, sign, style in (
         ("data.summary_faults", table.dataset.faults, signs.failed, "bad"),
-        ("data.summary_remarks", table.dataset.remarks, signs.warning, "warn"),
+        ("data.summary_remarks", [fault for _, found in sorted(table.remarks.items()) for fault in found], signs.warning, "warn"),
     ):
         if not faults:
             continue

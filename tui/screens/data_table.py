@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from data.conversation import Conversation
 from data.examples import ExampleSettings
-from data.reading import Dataset, Fault
+from data.inspection import Texts, duplicate_groups, groups_of_several, is_thinking_fault, remarks_by_record
+from data.lengths import Lengths, longest_by_record
+from data.reading import Dataset
 from data.splitting import Split
 from tui import gate
 from tui.widgets.record_list import Row
@@ -19,19 +21,6 @@ from tui.widgets.record_list import Row
 WORDS = 160
 """Characters of a record's beginning that a list row may show."""
 MAX_COLUMN = {"difficulty": 8, "category": 12, "split": 5}
-
-
-class Lengths(NamedTuple):
-    """Tokens of one example, by part; prompt holds what is masked too."""
-
-    record: int
-    prompt: int
-    thinking: int
-    answer: int
-
-    @property
-    def whole(self) -> int:
-        return self.prompt + self.thinking + self.answer
 
 
 class Filter(NamedTuple):
@@ -59,10 +48,13 @@ class RecordTable:
     lengths: list[Lengths] = field(default_factory=list)
     split: Split | None = None
     terms: Counter[tuple[str, str]] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.remarks = _remarks_by_record(self.dataset)
-        self.exact = _exact_duplicates(self.dataset)
+        self.remarks = remarks_by_record(self.dataset)
+        groups = duplicate_groups(self.dataset.records)
+        self.exact = {record for members in groups for record in members}
+        self.repeats = sum(len(members) - 1 for members in groups)
         self.near: dict[int, list[int]] = {}
         self._thinks = [record.conversation.has_thinking for record in self.dataset.records]
         self._labels = {name: _label_counts(self.dataset, name) for name in ("difficulty", "category")}
@@ -76,9 +68,8 @@ class RecordTable:
 
     def set_lengths(self, lengths: list[Lengths]) -> None:
         """Take the token counts of all examples; a record's length is that of its longest example."""
-        tokens = [0] * len(self)
-        for one in lengths:
-            tokens[one.record] = max(tokens[one.record], one.whole)
+        longest = longest_by_record(lengths)
+        tokens = [longest[record].whole if record in longest else 0 for record in range(len(self))]
         # Another thread may be drawing: nothing half filled is ever seen.
         self.lengths, self._tokens = lengths, tokens
         self._ordered = sorted(one.whole for one in lengths)
@@ -86,12 +77,16 @@ class RecordTable:
 
     def set_split(self, split: Split) -> None:
         """Take the parts and the near-duplicate groups; groups of one are no groups."""
-        groups: dict[int, list[int]] = {}
-        for index, group in enumerate(split.groups[: len(self)]):
-            groups.setdefault(group, []).append(index)
-        self.near = {group: members for group, members in groups.items() if len(members) > 1}
+        self.near = groups_of_several(split.groups)
         self.split = split
         self._labels["split"] = Counter(split.assignment)
+
+    def set_texts(self, texts: Texts) -> None:
+        """Take what the texts show: more remarks, languages, terms."""
+        remarks = {record: [*found] for record, found in self.remarks.items()}
+        for record, found in texts.remarks.items():
+            remarks.setdefault(record, []).extend(found)
+        self.remarks, self.languages, self.terms = remarks, texts.languages, texts.terms
 
     def index_for_search(self) -> None:
         """Fold the texts of all records, so that a search compares only."""
@@ -122,7 +117,7 @@ class RecordTable:
         """with, without or faulty (a thinking block that is empty)."""
         if self._thinks[record]:
             return "with"
-        return "faulty" if any(fault.code == "empty_thinking" for fault in self.remarks.get(record, ())) else "without"
+        return "faulty" if any(map(is_thinking_fault, self.remarks.get(record, ()))) else "without"
 
     def mark(self, record: int) -> str:
         """The sign in front of a record: problem, duplicate or none."""
@@ -159,9 +154,9 @@ class RecordTable:
                 over = {record for record in range(count) if tokens[record] > cutoff} if tokens else set()
                 return sorted(over | self.remarks.keys())
             case "with_thinking":
-                return self.select_thinking(True)
+                return [record for record in range(count) if self._thinks[record]]
             case "without_thinking":
-                return self.select_thinking(False)
+                return [record for record in range(count) if self.thinking(record) == "without"]
             case "over_length":
                 return [record for record in range(count) if tokens[record] > cutoff] if tokens else []
             case "duplicates":
@@ -173,10 +168,6 @@ class RecordTable:
             case "split":
                 return self.split.indices(wanted.value) if self.split else []
         return [record.index for record in self.dataset.records if getattr(record.conversation, wanted.kind) == wanted.value]
-
-    def select_thinking(self, wanted: bool) -> list[int]:
-        """The records with, or without, reasoning."""
-        return [record for record, thinks in enumerate(self._thinks) if thinks == wanted]
 
     def filters(self) -> list[tuple[Filter, int]]:
         """Every filter that lets something through, with how much."""
@@ -198,28 +189,6 @@ def _haystack(conversation: Conversation) -> str:
     for turn in conversation.turns:
         texts += (turn.content, turn.reasoning or "")
     return "\n".join(texts).casefold()
-
-
-def _remarks_by_record(dataset: Dataset) -> dict[int, list[Fault]]:
-    """The remarks of each usable record. A remark knows its place among all values, a record only among the usable ones."""
-    unusable = {fault.position for fault in dataset.faults}
-    by_position: dict[int, list[Fault]] = {}
-    for remark in dataset.remarks:
-        if remark.position not in unusable:
-            by_position.setdefault(remark.position, []).append(remark)
-    bad = sorted(unusable)
-    return {position - bisect_left(bad, position): remarks for position, remarks in by_position.items()}
-
-
-def _exact_duplicates(dataset: Dataset) -> set[int]:
-    """All records whose question and answer occur more than once."""
-    first: dict[str, int] = {}
-    found: set[int] = set()
-    for record in dataset.records:
-        earlier = first.setdefault(record.conversation.text(), record.index)
-        if earlier != record.index:
-            found |= {earlier, record.index}
-    return found
 
 
 def _count_over(ordered: Sequence[int], cutoff: int) -> int:

@@ -14,10 +14,16 @@ from engine.errors import EnvironmentFault, ModelError
 
 def tokenizer_of(model: Model) -> Tokenizer:
     """Raises ModelError with the command that gets the model when it is not here, TemplateError for an unusable one."""
-    folder = model_source.local_folder(model) or _from_gguf(model)
+    folder = _tokenizer_folder(model) or model_source.local_folder(model) or _from_gguf(model)
     if folder is None:
         raise ModelError(f"{model.name} is not on this machine, so its tokens cannot be counted; get it with: danlu fetch {model.name}")
     return load_tokenizer(folder)
+
+
+def _tokenizer_folder(model: Model) -> Path | None:
+    """A local folder needs no weights for its tokens to be counted."""
+    folder = Path(model.name).expanduser()
+    return folder if (folder / "tokenizer.json").is_file() else None
 
 
 def _from_gguf(model: Model) -> Path | None:

@@ -49,7 +49,7 @@ class RecordList(LineView):
         bind("pageup", "page(-1)", "data.keys.page_up", show=False),
         bind("home,g", "edge(0)", "data.keys.top", show=False),
         bind("end,G", "edge(1)", "data.keys.bottom", show=False),
-        bind("enter,l,right", "open", "data.keys.open_record"),
+        bind("enter,l,right", "open", "data.keys.open_record", shown_as="⏎"),
     ]
 
     class Moved(Message):
@@ -68,7 +68,7 @@ class RecordList(LineView):
 
     def __init__(self, ascii_only: bool = False, **options):
         super().__init__(**options)
-        self.visible: Sequence[int] = ()
+        self.numbers: Sequence[int] = ()
         self.position = 0
         self._row: Callable[[int], Row] = lambda record: Row(record, "", "", "", "", "", 0, False, "")
         self._signs = ASCII_SIGNS if ascii_only else SIGNS
@@ -78,25 +78,26 @@ class RecordList(LineView):
     @property
     def record(self) -> int | None:
         """The record under the cursor."""
-        return self.visible[self.position] if self.visible else None
+        return self.numbers[self.position] if self.numbers else None
 
-    def show_rows(self, row: Callable[[int], Row], visible: Sequence[int], widest: dict[str, int], record: int | None = None) -> None:
-        """Show `visible` records with the cursor on `record` or the nearest one after it; widest: cells a column needs, 0 hides it."""
-        self._row, self.visible = row, visible
+    def show_rows(self, row: Callable[[int], Row], numbers: Sequence[int], widest: dict[str, int], record: int | None = None) -> None:
+        """Show the records `numbers` with the cursor on `record` or the nearest one after it; widest: cells a column needs, 0 hides it."""
+        self._row, self.numbers = row, numbers
         self._widest = widest
-        self.virtual_size = Size(self.size.width, len(visible) + 1)
+        self.virtual_size = Size(self.size.width, len(numbers) + 1)
         self.position = 0
         self.move_to(self._position_of(record) if record is not None else 0)
         self.refresh()
         self.post_message(self.Moved(self.record))
 
-    def refresh_rows(self) -> None:
-        """Draw again what is on screen: the source's values have changed."""
+    def set_columns(self, widest: dict[str, int]) -> None:
+        """Draw again what is on screen: the source's values, and with them `widest`, may have changed."""
+        self._widest = widest
         self.refresh()
 
     def move_to(self, position: int) -> None:
         """Put the cursor on the row at `position`, or the nearest there is, and bring it on screen."""
-        position = max(min(position, len(self.visible) - 1), 0)
+        position = max(min(position, len(self.numbers) - 1), 0)
         body = max(self.size.height - 1, 1)
         top = self.scroll_offset.y
         before, self.position = self.position, position
@@ -114,7 +115,7 @@ class RecordList(LineView):
         self.move_to(self.position + pages * max(self.size.height - 2, 1))
 
     def action_edge(self, end: int) -> None:
-        self.move_to(len(self.visible) * end)
+        self.move_to(len(self.numbers) * end)
 
     def action_open(self) -> None:
         if self.record is not None:
@@ -132,22 +133,22 @@ class RecordList(LineView):
         position = self.scroll_offset.y + y - 1
         if y == 0:
             line = self._heading(width)
-        elif position < len(self.visible):
-            line = self._line(self._row(self.visible[position]), width, position == self.position)
+        elif position < len(self.numbers):
+            line = self._line(self._row(self.numbers[position]), width, position == self.position)
         else:
             line = []
-        base = self.style_of("cursor") if y and position == self.position and self.visible else self.rich_style
+        base = self.style_of("cursor") if y and position == self.position and self.numbers else self.rich_style
         segments = [Segment(text, base if base is not self.rich_style and name != "bad" else self.style_of(name)) for text, name in line]
         return Strip(segments).adjust_cell_length(width, base)
 
     def _position_of(self, record: int) -> int:
-        if isinstance(self.visible, range):
+        if isinstance(self.numbers, range):
             return record
-        return next((position for position, shown in enumerate(self.visible) if shown >= record), 0)
+        return next((position for position, shown in enumerate(self.numbers) if shown >= record), 0)
 
     def _columns(self, width: int) -> dict[str, int]:
         """Cells of each column in order; what does not fit beside the first words is left out, least needed first."""
-        columns = {"number": max(len(f"{len(self.visible)}"), 3), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
+        columns = {"number": max(len(f"{len(self.numbers)}"), 3), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
         for least in ("split", "category", "difficulty", "tokens"):
             if width - sum(size + 1 for size in columns.values() if size) >= MIN_WORDS + 2:
                 break
