@@ -1,0 +1,42 @@
+"""Measures what autograd keeps of one decoder layer in the engine's own forward."""
+
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
+
+from engine import attention, loading
+from engine.config import Lora
+from engine.model_shape import ModelShape
+
+TOKENS = 256
+SIZES = {"hidden_size": 128, "intermediate_size": 320, "num_attention_heads": 8, "num_key_value_heads": 2, "vocab_size": 512,
+         "tie_word_embeddings": True}  # fmt: skip
+
+
+def saved_bytes_of_a_layer(family: str, precision: str, dropout: float) -> tuple[float, ModelShape, int]:
+    """Bytes of one layer (a 4-layer model's less a 2-layer one's, halved), the model's shape, and tokens."""
+    two, _ = _saved(family, 2, precision, dropout)
+    four, shape = _saved(family, 4, precision, dropout)
+    return (four - two) / 2, shape, TOKENS
+
+
+def _saved(family: str, layers: int, precision: str, dropout: float) -> tuple[int, ModelShape]:
+    kind, head_dim = (Qwen3Config, 32) if family == "qwen3" else (LlamaConfig, 16)
+    config = kind(**SIZES, num_hidden_layers=layers, head_dim=head_dim)
+    base = AutoModelForCausalLM.from_config(config, dtype=loading.DTYPES[precision], attn_implementation=attention.NAME)
+    base.requires_grad_(False)
+    adapted = loading.add_adapter(base, Lora(dropout=dropout), "test", 0)
+    model = loading.prepare_training(adapted, torch.device("cpu"), precision, gradient_checkpointing=False)
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*adapted.parameters(), *adapted.buffers())}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    ids, positions = torch.zeros(1, TOKENS, dtype=torch.long), torch.arange(TOKENS)[None]
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), model.autocast():
+        hidden = model.hidden(ids, positions, (TOKENS,))
+    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    del hidden
+    return total, ModelShape.from_config(config.to_dict())

@@ -1,0 +1,176 @@
+"""The plan: does it fit, how is it done, what would make it fit, and why."""
+
+import json
+
+import msgspec
+import pytest
+
+from engine import cures, speed
+from engine.config import Config
+from engine.config_file import presets, read_resolved
+from engine.model_shape import ModelShape
+from engine.model_source import REFERENCE_CONFIGS, config_of
+from engine.notes import SENTENCES
+from engine.plan import FP16_OVERFLOWS, make_plan
+from tests.machines import gpu, machine
+from tui import texts
+
+SHIPPED = json.loads(REFERENCE_CONFIGS.read_text(encoding="utf-8"))
+QWEN, SMOL = (ModelShape.from_config(SHIPPED[name]) for name in ("Qwen3-4B", "SmolLM2-135M-Instruct"))
+
+
+def changed(section, **values):
+    config = Config()
+    return msgspec.structs.replace(config, **{section: msgspec.structs.replace(getattr(config, section), **values)})
+
+
+def codes(plan):
+    return [note.code for note in plan.notes]
+
+
+def test_checkpointing_is_off_where_it_fits_without():
+    """It costs a third more time, so auto takes it only where memory asks."""
+    assert make_plan(Config(), QWEN, machine(gpu(free=79.0, total=80.0))).gradient_checkpointing is False
+    assert make_plan(Config(), QWEN, machine(gpu(free=15.0, total=16.0))).gradient_checkpointing is True
+
+
+@pytest.mark.parametrize(
+    ("config", "free", "cure"),
+    [
+        (changed("train", gradient_checkpointing="off"), 11.0, "cure_checkpointing"),
+        (changed("train", batch_size=16), 10.5, "cure_micro_batch"),
+        (Config(), 6.0, "cure_nf4"),
+        (changed("data", max_seq_length=16384), 5.0, "cure_length"),
+        (Config(), 1.0, "cure_smaller_model"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_fit_comes_with_its_cheapest_cure(config, free, cure):
+    """Time before precision, precision before data, and honesty when nothing helps."""
+    plan = make_plan(config, QWEN, machine(gpu(free=free)))
+
+    assert not plan.fits and "does_not_fit" in codes(plan)
+    assert [code for code in codes(plan) if code.startswith("cure")] == [cure]
+
+
+def test_a_cure_of_the_batch_keeps_the_effective_batch():
+    """Fewer rows in a micro-batch, as many more micro-batches."""
+    config = changed("train", batch_size=16, gradient_accumulation_steps=3)
+    cured = cures.with_rows(config, 4)
+
+    assert (cured.train.batch_size, cured.train.gradient_accumulation_steps) == (4, 12)
+
+
+def test_the_cpu_is_held_against_available_memory():
+    """Without a GPU the machine's free memory decides, not its total."""
+    assert make_plan(Config(), QWEN, machine(available=30.0)).fits is True
+    assert make_plan(Config(), QWEN, machine(available=6.0)).fits is False
+
+
+@pytest.mark.parametrize(
+    ("shape", "where", "precision", "code"),
+    [
+        (QWEN, machine(gpu(capability=(8, 9))), "bf16", "precision_gpu_bf16"),
+        (QWEN, machine(gpu(capability=(7, 5), name="Tesla T4")), "fp32", "precision_gpu_fp32"),
+        (SMOL, machine(gpu(capability=(7, 5), name="Tesla T4")), "fp16", "precision_gpu_fp16"),
+        (SMOL, machine(instructions=("AVX2",)), "fp32", "precision_cpu_fp32"),
+        (SMOL, machine(instructions=("AVX-512", "AMX BF16")), "bf16", "precision_cpu_bf16"),
+    ],
+    ids=["ampere", "turing with qwen", "turing", "plain cpu", "cpu with bf16"],
+)  # fmt: skip
+def test_precision_is_what_the_hardware_does_well(shape, where, precision, code):
+    """bf16 where there are units for it; never fp16 for a family that overflows in it."""
+    plan = make_plan(Config(), shape, where)
+
+    assert plan.precision == precision and code in codes(plan)
+
+
+def test_what_the_engine_measured_wins():
+    """A CPU whose flags promise bf16 may still be faster in fp32."""
+    plan = make_plan(Config(), SMOL, machine(instructions=("AMX BF16",)), precision="fp32")
+
+    assert plan.precision == "fp32" and "precision_measured" in codes(plan)
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        (machine(), "strategy_cpu"),
+        (machine(gpu(), torch="2.13.0+cpu"), "strategy_no_cuda"),
+        (machine(gpu(), visible=()), "strategy_hidden"),
+        (machine(gpu(problem="the GPU has fallen off the bus")), "strategy_cpu"),
+        (machine(gpu(), gpu(index=1)), "strategy_data_parallel"),
+        (machine(gpu(free=2.0, nvlinks=4), gpu(free=2.0, index=1, nvlinks=4)), "strategy_sharded"),
+        (machine(gpu(free=2.0), gpu(free=2.0, index=1)), "strategy_nf4_first"),
+    ],
+    ids=["cpu", "torch without cuda", "hidden", "lost", "two fit", "two with nvlink", "two over pcie"],
+)  # fmt: skip
+def test_where_it_trains_is_said_with_its_reason(where, code):
+    """One sentence a rule; what Danlu does not drive yet is named so."""
+    plan = make_plan(Config(), QWEN, where)
+
+    assert code in codes(plan)
+    assert all("not yet driven by Danlu" in reason for reason in plan.reasons if "DDP" in reason or "FSDP2" in reason)
+
+
+def test_memory_taken_by_others_is_said():
+    """A card that would do when free is told apart from one that is too small."""
+    assert "gpu_busy" in codes(make_plan(Config(), QWEN, machine(gpu(free=3.0, total=24.0))))
+
+
+def test_time_needs_tokens_and_a_rate():
+    """None rather than a guess."""
+    measured = machine(gemm_gflops=140.0)
+
+    assert make_plan(Config(), SMOL, machine(), tokens=100_000).time_s is None
+    assert make_plan(Config(), SMOL, measured).time_s is None
+    plan = make_plan(Config(), SMOL, measured, tokens=100_000)
+    assert plan.time_s == pytest.approx(100_000 / plan.tokens_per_s, rel=0.01)
+
+
+def test_the_speed_estimate_is_of_the_measured_order():
+    """136 tokens/s of SmolLM2-135M were measured where GEMM gave 107-155 GFLOP/s; an estimate within half of that is one."""
+    rate = speed.tokens_per_s(Config(), SMOL, machine(gemm_gflops=140.0), "fp32", False)
+
+    assert 136 / 1.5 < rate < 136 * 1.5
+
+
+def test_max_steps_bounds_the_time():
+    """A run of ten steps takes as long as ten steps, whatever the data holds."""
+    config = changed("train", max_steps=10)
+    short, long = (make_plan(config, SMOL, machine(gemm_gflops=140.0), tokens=tokens).time_s for tokens in (10**6, 10**9))
+
+    assert short == long
+
+
+def test_the_json_has_the_promised_keys():
+    """`danlu plan --json` is a contract, and plain values only."""
+    facts = make_plan(Config(), QWEN, machine(gpu())).facts()
+
+    assert {"peak_memory_gib", "available_gib", "fits", "components", "micro_batch", "strategy", "reasons", "time_s"} <= set(facts)
+    assert json.loads(msgspec.json.encode(facts)) == facts
+
+
+@pytest.mark.parametrize("preset", presets(), ids=lambda path: path.stem)
+def test_every_preset_fits_the_card_it_is_for(preset):
+    """A preset named after a card's memory must fit that card with a desktop running on it."""
+    size = preset.stem.rpartition("-")[2].removesuffix("g")
+    config = read_resolved(preset)
+    where = machine(gpu(free=int(size) - 0.7, total=int(size))) if size.isdigit() else machine(available=8.0)
+
+    assert make_plan(config, ModelShape.from_config(config_of(config.model)), where).fits
+
+
+def test_families_that_overflow_are_the_engines():
+    """The plan repeats a constant of a module that needs torch."""
+    precision = pytest.importorskip("engine.precision")
+
+    assert precision.FP16_OVERFLOWS == FP16_OVERFLOWS
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_the_catalogue_says_every_note(code):
+    """Consoles translate by code; the English there is the engine's own sentence."""
+    texts.set_language("en")
+
+    assert texts.tr(f"hardware.note.{code}") == SENTENCES[code]
