@@ -175,7 +175,8 @@ def _nothing_left(settings: PreparationSettings, records: list[Record], counts: 
         reasons.append("all records went to evaluation: lower data.eval_fraction or add records")
     if counts["over_length"]:
         limit = f"data.max_seq_length = {settings.max_seq_length}"
-        reasons.append(f"{counts['over_length']} are longer than {limit}: raise it, or set data.over_length = 'truncate_thinking'")
+        other = "" if settings.over_length == "truncate_thinking" else ", or set data.over_length = 'truncate_thinking'"
+        reasons.append(f"{counts['over_length']} are longer than {limit}: raise it{other}")
     if counts["without_thinking"]:
         reasons.append(f"{counts['without_thinking']} have no reasoning: set data.missing_thinking = 'mask'")
     return DataError(f"{settings.path}: no example is left to train on; {'; '.join(reasons)}")
