@@ -8,6 +8,7 @@ import math
 import os
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -232,9 +233,7 @@ def _split_key(key: str) -> tuple[str, str]:
 
 def _check_keys(raw: dict[str, Any], origin: str) -> None:
     """Every section and key must be known; the message names the nearest known one."""
-    keys: dict[str, list[str]] = {}
-    for field in schema.fields():
-        keys.setdefault(field.section, []).append(field.name)
+    keys = _known()
     for section, table in raw.items():
         if section not in keys:
             raise ConfigError(f"{origin}: unknown section [{section}]{_nearest(section, keys, 'the sections are')}")
@@ -244,6 +243,15 @@ def _check_keys(raw: dict[str, Any], origin: str) -> None:
         for name in table:
             if name not in keys[section]:
                 raise ConfigError(f"{origin}: unknown key {section}.{name}{_nearest_key(section, name, keys)}")
+
+
+@cache
+def _known() -> dict[str, list[str]]:
+    """Sections with the names of their keys."""
+    keys: dict[str, list[str]] = {}
+    for field in schema.fields():
+        keys.setdefault(field.section, []).append(field.name)
+    return keys
 
 
 def _nearest_key(section: str, name: str, keys: dict[str, list[str]]) -> str:

@@ -124,21 +124,21 @@ class ConfigScreen(DanluScreen):
     # moving
 
     def action_move(self, rows: int) -> None:
-        self._go(KEYS[min(max(0, KEYS.index(self.cursor) + rows), len(KEYS) - 1)])
+        self.stand_on(KEYS[min(max(0, KEYS.index(self.cursor) + rows), len(KEYS) - 1)])
 
     def action_section(self, direction: int) -> None:
         firsts = [*reversed({info.section: key for key, info in reversed(INFO.items())}.values()), START]
         here = KEYS.index(self.cursor)
         beyond = [key for key in firsts if (KEYS.index(key) - here) * direction > 0]
         if beyond:
-            self._go(beyond[0 if direction > 0 else -1])
+            self.stand_on(beyond[0 if direction > 0 else -1])
 
     def action_next_match(self, direction: int) -> None:
         here = KEYS.index(self.cursor)
         order = KEYS[here + 1 :] + KEYS[: here + 1] if direction > 0 else KEYS[:here][::-1] + KEYS[here:][::-1]
         found = next((key for key in order if key in self._found), None)
         if found:
-            self._go(found)
+            self.stand_on(found)
 
     # changing
 
@@ -226,7 +226,7 @@ class ConfigScreen(DanluScreen):
     @work
     async def action_differences(self) -> None:
         if key := await self.app.push_screen_wait(Differences(self.editing)):
-            self._go(key)
+            self.stand_on(key)
 
     def action_toml(self) -> None:
         title = self.editing.name or tr("config.opened")
@@ -271,7 +271,7 @@ class ConfigScreen(DanluScreen):
         key = named or ("model.name" if isinstance(error, ModelError) else "data.path" if isinstance(error, DataError | OSError) else None)
         if key:
             self._faulty = frozenset({key})
-            self._go(key)
+            self.stand_on(key)
 
     def _set(self, key: str, text: str) -> bool:
         try:
@@ -292,7 +292,8 @@ class ConfigScreen(DanluScreen):
         self.say(tr("config.saved", name=str(self.editing.document.path)))
         self._after_change()
 
-    def _go(self, key: str) -> None:
+    def stand_on(self, key: str) -> None:
+        """Move the cursor to a key."""
         self.cursor = key
         self._show()
 
@@ -355,7 +356,7 @@ class ConfigScreen(DanluScreen):
     def _search(self, wanted: str) -> None:
         self._found = frozenset(key for key, info in INFO.items() if wanted.strip() and matches(info, wanted))
         order = KEYS[KEYS.index(self._typed_from) :] + KEYS
-        self._go(next((key for key in order if key in self._found), self._typed_from))
+        self.stand_on(next((key for key in order if key in self._found), self._typed_from))
 
     # drawing
 
@@ -367,10 +368,10 @@ class ConfigScreen(DanluScreen):
         sign = f" {glyphs.eval} {tr('config.unsaved')}" if self.editing.is_unsaved else ""
         panel.name_border(f"{name}{sign}", tr("config.changed", n=n) if (n := len(self.editing.differences())) else "")
         width, height = panel.content_size
-        at = form_lines(form, width)[1]
+        lines, at = form_lines(form, width)
         if height:
             panel.top = max(at - height + 3 if at - panel.top > height - 3 else min(panel.top, max(0, at - 2)), 0)
-        panel.show(lambda width, height: form_lines(form, width)[0])
+        panel.show(lambda now, height: lines if now == width else form_lines(form, now)[0])
         self._show_derived()
         self._show_about()
 

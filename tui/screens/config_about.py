@@ -15,7 +15,7 @@ def about_lines(editing: Editing, info: FieldInfo, width: int) -> list[Line]:
     facts: Line = [(tr("config.default"), "dim"), (" ", ""), (value_text(info.default), "text")]
     preset = gate.safe(editing.base.typed(info.key)) or tr("config.unset" if info.is_optional else "config.empty")
     named = gate.safe(editing.base.path.name) if editing.base.path else tr("config.opened")
-    facts += [("   ", ""), (named, "dim"), (" ", ""), (gate.clip(preset, max(width - 4, 8)), "text")]
+    facts += [("   ", ""), (tr("config.in_preset", name=named), "dim"), (" ", ""), (gate.clip(preset, max(width - 4, 8)), "text")]
     return lines + wrap(facts, width)
 
 

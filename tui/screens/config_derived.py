@@ -19,19 +19,13 @@ VERDICT = ("fits", "does_not_fit")
 
 def derived_lines(config: Config, facts: Facts | None, glyphs: Glyphs, width: int) -> list[Line]:
     """The panel's lines for a width in cells; facts None: still being found."""
-    lines = _block(_recipe(config, facts, glyphs), width)
     if facts is None:
-        return [*lines, [], [(tr("config.finding"), "dim")]]
-    lines += [[], *_block(_data(config, facts.data, glyphs), width)]
-    if facts.plan is None:
-        return [*lines, [], *wrap([(f"{glyphs.warning} ", "warn"), (gate.safe(facts.plan_problem), "text")], width)]
-    lines += [[], *_memory(facts.plan, glyphs, width)]
-    for note in facts.plan.notes:
-        if note.code not in VERDICT:
-            name = f"hardware.note.{note.code}"
-            text = tr(name, **note.values) if has(name) else note.text
-            lines += [[], *wrap([(f"{glyphs.note} ", "accent"), (gate.safe(text), "dim")], width, "  ")]
-    return lines
+        return [[(tr("config.finding"), "dim")], [], *_block(_recipe(config, facts, glyphs), width)]
+    plan = facts.plan
+    problem: Line = [(f"{glyphs.warning} ", "warn"), (gate.safe(facts.plan_problem), "text")]
+    lines = _verdict(plan, glyphs, width) if plan else wrap(problem, width, "  ")
+    lines += [[], *_block(_recipe(config, facts, glyphs), width), [], *_block(_data(config, facts.data, glyphs), width)]
+    return lines + (_components(plan, width) + _notes(plan, glyphs, width) if plan else [])
 
 
 def _recipe(config: Config, facts: Facts | None, glyphs: Glyphs) -> Pairs:
@@ -79,18 +73,34 @@ def _data(config: Config, data: DataFacts, glyphs: Glyphs) -> Pairs:
     return pairs
 
 
-def _memory(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
-    """The verdict with a sign, a bar of peak against available, and the components, largest first."""
+def _verdict(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
+    """Whether it fits, with a sign, and a bar of the peak against what is available."""
     sign, style = (glyphs.done, "good") if plan.fits else (glyphs.failed, "bad")
     verdict = tr("config.fits" if plan.fits else "config.does_not_fit")
     numbers = tr("config.peak", peak=f"{plan.peak_memory_gib:.1f}", available=f"{plan.available_gib:.1f}")
     share = min(1.0, plan.peak_memory_gib / plan.available_gib) if plan.available_gib else 1.0
     full = round(share * width)
-    lines = [*wrap([(f"{sign} {verdict}", style), (f"  {numbers}", "text")], width)]
-    lines.append([(glyphs.full * full, "bar" if plan.fits else "bad"), (glyphs.empty * (width - full), "rest")])
+    bar: Line = [(glyphs.full * full, "bar" if plan.fits else "bad"), (glyphs.empty * (width - full), "rest")]
+    return [*wrap([(f"{sign} {verdict}", style), (f"  {numbers}", "text")], width), bar]
+
+
+def _components(plan: RunPlan, width: int) -> list[Line]:
+    """What the peak consists of, largest first."""
+    lines: list[Line] = [[]]
     for name, gib in sorted(plan.components.items(), key=lambda pair: -pair[1]):
         label = tr(key) if has(key := f"config.component.{name}") else name
         lines.append([(gate.pad(label, max(LABEL_CELLS, width - 10)), "dim"), (gate.pad(f"{gib:.2f} GiB", 10, right=True), "text")])
+    return lines
+
+
+def _notes(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
+    """The plan's reasons; what the verdict says already is left out."""
+    lines: list[Line] = []
+    for note in plan.notes:
+        if note.code not in VERDICT:
+            name = f"hardware.note.{note.code}"
+            text = tr(name, **note.values) if has(name) else note.text
+            lines += [[], *wrap([(f"{glyphs.note} ", "accent"), (gate.safe(text), "dim")], width, "  ")]
     return lines
 
 

@@ -22,6 +22,8 @@ BOX = """
 {name} {{ align: center middle; background: $background 60%; }}
 {name} > * {{ width: 100; max-width: 96%; height: auto; max-height: 92%; background: $surface; border: round $primary; padding: 0 1; }}
 {name} OptionList {{ border: none; background: $surface; padding: 0; max-height: 20; margin-top: 1; }}
+.ascii {name} > * {{ border: ascii $primary; }}
+{name} Static {{ text-wrap: nowrap; text-overflow: ellipsis; }}
 {name} .keys {{ color: $text-muted; margin-top: 1; }}
 """
 

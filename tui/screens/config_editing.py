@@ -64,7 +64,7 @@ class Editing:
         self._put(key, changed)
 
     def reset(self, key: str) -> str:
-        """Back to the preset's value, from there to the schema's default; which it was: "preset", "default" or "" for neither."""
+        """Back to the preset's value, from there to the schema's default; says which: "preset", "default", or "" when both are it."""
         changed = Document(self.document.text, self.document.path)
         field = next(field for field in fields() if field.key == key)
         if value(self.base, key) != value(self.document, key):
