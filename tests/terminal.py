@@ -1,0 +1,70 @@
+"""A real program in a real pseudo-terminal, its screen read as a person reads it."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from pathlib import Path
+
+import pyte
+
+from tests.engine_runs import wait_until
+
+
+class Terminal:
+    """`python -m tui ARGUMENTS` at a size; `press` types, `wait_for` waits until a text is on the screen."""
+
+    def __init__(self, arguments: list[str], cwd: Path, columns: int = 120, rows: int = 40, **environment: str):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._master = master
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._lock = threading.Lock()
+        variables = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | environment
+        variables.pop("PYTEST_VERSION", None)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tui", *arguments],
+            cwd=cwd,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=variables,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock is taken
+        )
+        os.close(slave)
+        self.raw = bytearray()
+        """Every byte the program wrote."""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def text(self) -> str:
+        """The screen, a line a row."""
+        with self._lock:
+            return "\n".join(self._screen.display)
+
+    def press(self, keys: str) -> None:
+        """Type `keys` as a terminal sends them."""
+        os.write(self._master, keys.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Until `text` is on the screen. Fails with the screen when the program ends before."""
+        wait_until(lambda: text in self.text or self.process.poll() is not None, f"{text!r} on the screen:\n{self.text}")
+        assert text in self.text, f"ended with {self.process.returncode} before {text!r} was seen:\n{self.text}"
+
+    def close(self) -> None:
+        """Close the terminal, as a lost SSH connection does."""
+        os.close(self._master)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(self._master, 65536):
+                with self._lock:
+                    self.raw += data
+                    self._stream.feed(data)
