@@ -1,0 +1,126 @@
+"""The doctor: findings with cures, never a crash, and no torch in its own process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from engine import doctor, doctor_machine, doctor_modules, logout
+from engine.nvidia import Driver
+from tests.machines import gpu, machine
+
+PROJECT = Path(__file__).resolve().parent.parent
+NAMES = [
+    "python", "packages", "driver", "gpu", "quantization", "memory", "disk", "run_folder", "cache_folder", "chinese", "terms", "thinking",
+    "bundled_data", "demo_model", "hub", "terminal", "logout",
+]  # fmt: skip
+
+
+def test_every_finding_has_a_cure_unless_it_is_fine(tmp_path):
+    """All checks in their order; what is not ok says what to do."""
+    checks = doctor.run_checks(tmp_path, quick=True)
+
+    assert [check.name for check in checks] == NAMES
+    assert all(check.detail for check in checks) and all(bool(check.cure) != check.ok for check in checks)
+
+
+def test_danlus_own_modules_work():
+    """Segmentation, terms, thinking and the bundled data do their work, seen on small examples."""
+    checks = [doctor_modules.chinese(), doctor_modules.terms(), doctor_modules.thinking(), doctor_modules.bundled_data()]
+
+    assert all(check.ok for check in checks), checks
+
+
+def test_the_doctor_never_loads_torch():
+    """A broken PyTorch must not take the doctor along."""
+    program = "import sys; from engine.doctor import run_checks; run_checks(quick=True); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
+
+
+def test_a_check_that_breaks_down_is_a_finding(monkeypatch, tmp_path):
+    """The others still run."""
+    monkeypatch.setattr(doctor_modules, "python", lambda: 1 / 0)
+    first, *others = doctor.run_checks(tmp_path, quick=True)
+
+    assert not first.ok and "ZeroDivisionError" in first.detail
+    assert len(others) == len(NAMES) - 1
+
+
+def test_a_missing_package_is_named_with_its_install_command(monkeypatch):
+    """One line to copy."""
+    wanted = [Requirement("no-such-thing>=2"), Requirement("msgspec>=900")]
+    monkeypatch.setattr(doctor_modules, "requirements", lambda: wanted)
+    check = doctor_modules.packages()
+
+    assert not check.ok and "no-such-thing is not installed" in check.detail and "msgspec" in check.detail
+    assert check.cure.startswith("pip install") and "'msgspec>=900'" in check.cure
+
+
+@pytest.mark.parametrize(
+    ("where", "ok", "words"),
+    [
+        (machine(), True, "training runs on the CPU"),
+        (machine(gpu()), True, "23.0 of 24.0 GiB free"),
+        (machine(gpu(), torch="2.13.0+cpu"), False, "built without CUDA"),
+        (machine(gpu(), visible=()), False, "CUDA_VISIBLE_DEVICES"),
+        (machine(gpu(problem="the GPU has fallen off the bus")), False, "fallen off the bus"),
+    ],
+    ids=["none", "free", "torch without cuda", "hidden", "lost"],
+)  # fmt: skip
+def test_gpus_are_judged(where, ok, words):
+    """No GPU is no fault; one that cannot be used is."""
+    check = doctor_machine.gpu(where)
+
+    assert check.ok is ok and words in check.detail
+
+
+@pytest.mark.parametrize("problem", ["the NVIDIA driver is installed but not loaded", "this user may not talk to it", "anything"])
+def test_a_driver_in_trouble_has_a_cure(problem):
+    """Also one that nobody foresaw."""
+    where = machine()
+    broken = type(where)(**{name: getattr(where, name) for name in where.__struct_fields__} | {"driver": Driver(problem=problem)})
+
+    assert not doctor_machine.driver(broken).ok and doctor_machine.driver(broken).cure
+
+
+def test_an_unreachable_hub_is_advice(monkeypatch):
+    """Offline is told with what to do, and is not required for training."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    check = doctor_machine.hub(reach=True)
+
+    assert not check.ok and not check.required and "127.0.0.1" in check.detail and "local folder" in check.cure
+
+
+def test_the_hub_is_left_alone_when_quick(monkeypatch):
+    """No network without being asked."""
+    monkeypatch.setattr(doctor_machine, "_reach", lambda endpoint: pytest.fail("asked"))
+
+    assert doctor_machine.hub(reach=False).ok
+
+
+def test_a_folder_that_is_a_file_is_no_run_folder(tmp_path):
+    """What cannot be written is found by trying."""
+    (tmp_path / "runs").write_text("")
+    check = doctor_machine.run_folder(tmp_path / "runs")
+
+    assert not check.ok and check.required and "run.output_dir" in check.cure
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "kills", "lingers", "ending"),
+    [
+        ("0::/user.slice/user-1000.slice/session-4.scope", True, False, "session"),
+        ("0::/user.slice/user-1000.slice/session-4.scope", False, False, ""),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice", False, False, "linger"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice", True, True, ""),
+        ("0::/system.slice/docker.service", True, False, ""),
+    ],
+)  # fmt: skip
+def test_when_systemd_would_end_a_run(cgroup, kills, lingers, ending):
+    """Session scopes by KillUserProcesses, the user's manager by lingering, everything else not at all."""
+    assert logout.ending_of(cgroup, kills, lingers) == ending

@@ -1,0 +1,133 @@
+"""The hardware screen: the machine, the plan with its reasons, scrolling, and nothing sent when nothing changed."""
+
+import pytest
+
+from engine import events
+from engine.config_file import Document
+from engine.model_shape import ModelShape
+from engine.model_source import config_of
+from engine.plan import make_plan
+from tests.machines import gpu, machine
+from tests.screens import until_shown
+from tui import texts
+from tui.app import DanluApp
+from tui.gate import cells
+from tui.glyphs import ASCII, UNICODE
+from tui.screens.hardware_lines import Subject, machine_lines, plan_lines
+from tui.session import Session
+from tui.widgets.lines import line_cells
+from tui.widgets.steady import SteadyView
+
+IDLE = events.Hardware(gpus=[], rss_gib=0.1, cpu_percent=12.0, memory_available_gib=20.0, memory_total_gib=32.0)
+BUSY = events.Gpu(name="RTX 3090", vram_used_gib=9.4, vram_total_gib=24.0, utilisation=97.0, temperature_c=71.0, power_w=344.0)
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """The tests read English texts."""
+    texts.set_language("en")
+
+
+def document(text=""):
+    return Document(text)
+
+
+def subject(where, text=""):
+    config = document(text).values
+    shape = ModelShape.from_config(config_of(config.model))
+    return Subject("test", config.model.name, shape, make_plan(config, shape, where), "2 × 4")
+
+
+def as_text(lines):
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
+async def test_the_machine_and_the_verdict_are_on_the_first_page(tmp_path):
+    """At 80×24: CPU, memory, disk, versions, and whether the reference preset fits."""
+    async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "This machine", "CPU", "GFLOP/s", "Memory", "Disk", "torch")
+        await until_shown(pilot, "Can I train this?", "Qwen/Qwen3-4B-Thinking-2507", "GiB at the peak")
+
+
+async def test_the_reasons_are_reached_by_scrolling(tmp_path):
+    """What does not fit on the page is a few keys away, and g leads back."""
+    async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "Can I train this?")
+        await pilot.press("G")
+        await until_shown(pilot, "Why", "Precision", "Checkpointing")
+        await pilot.press("g")
+        await until_shown(pilot, "This machine")
+
+
+async def test_the_configuration_at_hand_is_planned(tmp_path):
+    """The document being edited, not the preset; a model without known sizes says how to get it."""
+    session = Session(output_dir=tmp_path, document=document('[model]\nname = "nobody/Nothing-1B"\n'))
+    async with DanluApp(session, "hardware").run_test(size=(120, 40)) as pilot:
+        await until_shown(pilot, "nobody/Nothing-1B", "danlu fetch nobody/Nothing-1B")
+
+
+async def test_the_same_lines_are_not_drawn_again(tmp_path):
+    """A look that finds nothing new sends the terminal nothing."""
+    async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "Can I train this?", "GFLOP/s")
+        screen = pilot.app.screen
+        screen._timer.pause()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        asked = []
+        view = screen.query_one(SteadyView)
+        view.refresh = lambda *regions, **options: asked.append(regions)
+        screen._draw()
+
+        assert asked == []
+
+
+async def test_chinese_fits_too(tmp_path):
+    """The same page in Chinese."""
+    texts.set_language("zh")
+    async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "这台机器", "能训练这个吗", "内存")
+
+
+def test_gpus_are_listed_with_their_load():
+    """Name, capability, link, memory, load; the one that trains is marked, a lost one says so."""
+    where = machine(gpu(pcie_generation=4, pcie_width=16), gpu(index=1, problem="the GPU has fallen off the bus"))
+    load = events.Hardware(gpus=[BUSY], rss_gib=0.1, cpu_percent=12.0)
+    text = as_text(machine_lines(where, load, False, UNICODE, 100))
+
+    assert "RTX 3090" in text and "compute 8.6" in text and "PCIe 4 ×16" in text and "trains here" in text
+    assert "9.4 of 24.0 GiB used" in text and "97% 71°C 344W" in text
+    assert "✗ the GPU has fallen off the bus" in text
+
+
+def test_what_does_not_fit_says_so_with_a_sign_and_a_cure():
+    """Not by colour alone."""
+    text = as_text(plan_lines(subject(machine(gpu(free=6.0))), UNICODE, 100))
+
+    assert "✗ It does not fit" in text and "model.quantization = 'nf4'" in text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [58, 78, 118])
+def test_no_line_is_wider_than_the_screen(language, width):
+    """Long names and reasons are wrapped by cells."""
+    texts.set_language(language)
+    where = machine(gpu(free=3.0, name="NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition"), gpu(index=1, free=3.0))
+    load = events.Hardware(gpus=[BUSY, BUSY], rss_gib=0.1, cpu_percent=100.0)
+    lines = machine_lines(where, load, False, UNICODE, width) + plan_lines(subject(where), UNICODE, width)
+
+    assert [as_text([line]) for line in lines if line_cells(line) > width] == []
+
+
+def test_ascii_draws_with_ascii():
+    """`--ascii` reaches every sign of the page that is not a text."""
+    text = as_text(machine_lines(machine(), IDLE, True, ASCII, 78) + plan_lines(subject(machine()), ASCII, 78))
+
+    assert not set(text) & set("█░─·✓✗▲") and cells("#") == 1
+
+
+def test_outside_names_pass_the_gate():
+    """A GPU or model name cannot move the cursor."""
+    lines = machine_lines(machine(gpu(name="evil\x1b[2J")), IDLE, False, UNICODE, 78)
+
+    assert "\x1b" not in as_text(lines)
