@@ -77,7 +77,7 @@ def test_a_refused_save_leaves_nothing_half(run_dir, monkeypatch, call):
 
 def test_a_disk_without_room_is_noticed_before_writing(run_dir):
     """The message says how much is free and how much is needed."""
-    with pytest.raises(EnvironmentFault, match="GiB free, .* GiB needed"):
+    with pytest.raises(EnvironmentFault, match=r"GiB free, .* GiB needed"):
         manifest.write_verified(run_dir.checkpoint(1), lambda folder: None, expected_bytes=1 << 60)
 
 

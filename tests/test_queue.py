@@ -96,7 +96,8 @@ def test_threads_share_one_writer_without_gaps(run_dir):
 
 def test_unknown_events_and_garbage_are_survived(run_dir):
     """An event of a newer engine is kept whole; a line that is no event is passed over."""
-    run_dir.events.write_bytes(b'{"type":"telepathy","seq":0,"time":1.0,"mood":"good"}\nnot json\n{"type":"phase","seq":1,"time":2.0,"name":"load"}\n')
+    unknown, known = b'{"type":"telepathy","seq":0,"time":1.0,"mood":"good"}', b'{"type":"phase","seq":1,"time":2.0,"name":"load"}'
+    run_dir.events.write_bytes(unknown + b"\nnot json\n" + known + b"\n")
 
     unknown, phase = read_all(run_dir.events)
 
@@ -108,7 +109,8 @@ def test_unknown_events_and_garbage_are_survived(run_dir):
 def test_a_non_finite_loss_is_still_an_event(run_dir):
     """NaN cannot be written as JSON; the event must not be lost for it."""
     writer = EventWriter(run_dir.events)
-    writer.emit(events.Eval(step=1, loss=float("nan"), thinking_loss=None, answer_loss=None, perplexity=1.0, supervised_tokens=1, examples=1, seconds=0.1))
+    unlearned = {"thinking_loss": None, "answer_loss": None, "perplexity": 1.0, "supervised_tokens": 1, "examples": 1, "seconds": 0.1}
+    writer.emit(events.Eval(step=1, loss=float("nan"), **unlearned))
     writer.close()
 
     (event,) = read_all(run_dir.events)
@@ -119,7 +121,9 @@ def test_commands_of_two_consoles_never_mix(run_dir):
     """Two processes append at once; every command arrives whole."""
     program = (
         "import sys; from pathlib import Path; from engine import commands, queue\n"
-        "for n in range(100): queue.append_command(Path(sys.argv[1]), commands.Command(id=f'{sys.argv[2]}-{n}', time=0.0, type='sample', prompt='问' * 50))"
+        "for n in range(100):\n"
+        "    command = commands.Command(id=f'{sys.argv[2]}-{n}', time=0.0, type='sample', prompt='问' * 50)\n"
+        "    queue.append_command(Path(sys.argv[1]), command)"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, str(run_dir.commands), name]) for name in ("a", "b")]
     assert [process.wait() for process in processes] == [0, 0]

@@ -9,7 +9,9 @@ from engine import run_directory
 from engine.errors import EnvironmentFault, RunError
 from engine.run_directory import RunDirectory, RunLock
 
-HOLD = "import sys; from engine.run_directory import *; lock = RunLock(RunDirectory(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+HOLD = (
+    "import sys; from engine.run_directory import *\nlock = RunLock(RunDirectory(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+)
 
 
 def holder(run: RunDirectory) -> subprocess.Popen:
@@ -72,7 +74,7 @@ def test_an_output_folder_that_is_a_file_is_named(tmp_path):
     """The machine's refusal comes with the key to change."""
     (tmp_path / "runs").write_text("")
 
-    with pytest.raises(EnvironmentFault, match="set run.output_dir"):
+    with pytest.raises(EnvironmentFault, match=r"set run\.output_dir"):
         run_directory.create(tmp_path / "runs", "one")
 
 
