@@ -275,3 +275,24 @@ async def test_ascii_draws_no_other_sign(tmp_path):
             status = text_of(pilot.app).splitlines()[1:20]
 
             assert all(line.replace("·", "").isascii() for line in status)
+
+
+async def test_thinking_is_dimmer_than_the_answer(tmp_path):
+    """Read at a glance: what was thought recedes, what was answered stands out."""
+    run = make_run(tmp_path, "a", [*TRAINED, sample("10-1", 10, thinking="思考内容", answer="最终答复")])
+    async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+        await until_shown(pilot, "思考内容", "最终答复")
+        styles = {segment.text: segment.style for strip in pilot.app.screen._compositor.render_strips() for segment in strip}
+        thinking, answer = styles["思考内容"].color.triplet, styles["最终答复"].color.triplet
+
+        assert sum(thinking) < 0.8 * sum(answer)
+        assert styles["最终答复"].bold
+
+
+@pytest.mark.parametrize("theme", ["nord", "ansi-dark", "no-such-theme"])
+async def test_any_theme_can_be_chosen(tmp_path, monkeypatch, theme):
+    """Themes that don't know our colours, the terminal's own sixteen, and a name that is none."""
+    monkeypatch.setenv("TEXTUAL_THEME", theme)
+    run = make_run(tmp_path, "a", TRAINED)
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "10/20")

@@ -56,7 +56,12 @@ class DanluApp(App[None]):
         self.animation_level = "none"
         self.register_theme(FURNACE)
         self.register_theme(FURNACE_LIGHT)
-        self.theme = os.environ.get("TEXTUAL_THEME", FURNACE.name)
+        wanted = os.environ.get("TEXTUAL_THEME", "")
+        self.theme = wanted if wanted in self.available_themes else FURNACE.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that don't know them."""
+        return FURNACE.variables
 
     def run(self, **options) -> None:
         """Run until left. The mouse stays with the terminal over SSH, where selecting text matters more."""

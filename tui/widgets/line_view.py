@@ -14,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.keymap import bind
+from tui.widgets.component_style import component_style
 from tui.widgets.lines import Line
 
 Build = Callable[[int], list[Line]]
@@ -85,7 +86,7 @@ class LineView(ScrollView, can_focus=True):
         """The sum of the named styles on this widget's own."""
         style = self.rich_style
         for name in names.split():
-            style += self.get_component_rich_style(f"line--{name}", partial=True)
+            style += component_style(self, f"line--{name}")
         return style
 
     def render_line(self, y: int) -> Strip:

@@ -16,6 +16,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.widgets.component_style import component_style
+
 Line = list[tuple[str, str]]
 """Runs of text, already through the gate, each with the name of its style; several names joined by spaces add up."""
 Build = Callable[[int, int], list[Line]]
@@ -151,7 +153,7 @@ class SteadyView(Widget):
 
     def _style_of(self, names: str, base: Style) -> Style:
         for name in names.split():
-            base += self.get_component_rich_style(f"steady--{name}", partial=True)
+            base += component_style(self, f"steady--{name}")
         return base
 
 
