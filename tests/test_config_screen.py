@@ -74,7 +74,7 @@ async def test_refused_value_stays_in_the_field_with_the_reason_and_changes_noth
         screen = pilot.app.screen
         pilot.app.screen.stand_on("train.learning_rate")
         await type_value(pilot, "5")
-        shown = " ".join(text for line in screen._about(78) for text, _ in line)
+        shown = " ".join(text for line in screen._about.lines(screen.editing, screen.cursor, 0, 78) for text, _ in line)
 
         assert "must be a number above 0 to 1" in shown
         await pilot.press("escape")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import events, work
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.widget import Widget
-from textual.widgets import Input
 
 from data.errors import DanluError, DataError
 from engine.config_file import PRESETS, Document, open_document, presets
@@ -18,15 +17,12 @@ from engine.errors import ModelError
 from tui import gate
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
-from tui.screens.config_about import about_lines, allowed_text
-from tui.screens.config_derived import derived_lines
 from tui.screens.config_dialogs import Differences, OpenConfig, TomlView
-from tui.screens.config_editing import Editing, value
-from tui.screens.config_facts import FactFinder, Facts
+from tui.screens.config_editing import Editing
 from tui.screens.config_form import INFO, KEYS, START, Form, form_lines, matches
+from tui.screens.config_panels import AboutPanel, DerivedPanel
 from tui.texts import tr
 from tui.widgets.dialogs import Ask, Confirm
-from tui.widgets.lines import Line, wrap
 from tui.widgets.steady import SteadyView
 
 FIRST_PRESET = PRESETS / "qwen3-4b-24g.toml"
@@ -70,19 +66,12 @@ class ConfigScreen(DanluScreen):
     ConfigScreen #about { height: 7; }
     ConfigScreen.tall #about { height: 9; }
     ConfigScreen.narrow #derived { display: none; }
-    ConfigScreen #about Input { border: none; height: 1; padding: 0; background: $panel; display: none; }
-    ConfigScreen.typing #about Input { display: block; }
-    ConfigScreen SteadyView { height: 1fr; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.editing = Editing(Document(""))
         self.cursor = KEYS[0]
-        self.facts: Facts | None = None
-        self._finder = FactFinder()
-        self._is_finding = self._must_find_again = False
-        self._mode = ""  # "edit" or "search" while something is typed
         self._typed_from = KEYS[0]
         self._faulty: frozenset[str] = frozenset()
         self._found: frozenset[str] = frozenset()
@@ -91,13 +80,8 @@ class ConfigScreen(DanluScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
             yield SteadyView(id="form-side", classes="panel")
-            yield SteadyView(id="derived", classes="panel")
-        with Vertical(id="about", classes="panel"):
-            field = Input()
-            field.cursor_blink = False
-            field.can_focus = False
-            yield field
-            yield SteadyView(id="about-text")
+            yield DerivedPanel(self.session.glyphs, id="derived", classes="panel")
+        yield AboutPanel(self.session.glyphs, id="about", classes="panel")
 
     def on_mount(self) -> None:
         self.session.document = self.session.document or open_document(FIRST_PRESET if FIRST_PRESET.is_file() else presets()[0])
@@ -119,7 +103,7 @@ class ConfigScreen(DanluScreen):
         self.call_after_refresh(self._show)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not self._mode or action in WHILE_TYPING
+        return not self._is_shown or not self._about.mode or action in WHILE_TYPING
 
     # moving
 
@@ -175,20 +159,18 @@ class ConfigScreen(DanluScreen):
 
     def action_cancel(self) -> None:
         """Leave what is being typed, the value as it was; or the marks of a search."""
-        if self._mode == "search":
+        if self._about.mode == "search":
             self.cursor = self._typed_from
         self._found = frozenset()
         self._stop_typing()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        if self._mode == "search":
-            self._search(event.value)
+    def on_about_panel_typed(self, event: AboutPanel.Typed) -> None:
+        if self._about.mode == "search":
+            self._search(event.text)
         self._show_about()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if self._mode == "search" or (self._mode == "edit" and self._set(self.cursor, event.value)):
+    def on_about_panel_entered(self, event: AboutPanel.Entered) -> None:
+        if self._about.mode == "search" or (self._about.mode == "edit" and self._set(self.cursor, event.text)):
             self._stop_typing()
 
     # files
@@ -243,7 +225,7 @@ class ConfigScreen(DanluScreen):
         except Exception as error:  # the worker wraps what the check raised
             self._refuse(error.__cause__ or getattr(error, "error", error))
             return
-        run, plan = self.session.run, self.facts.plan if self.facts else None
+        run, plan = self.session.run, self.query_one(DerivedPanel).plan
         if run is not None and run.is_alive() and not await self._sure("config.second_run", name=run.name):
             return
         if plan is not None and not plan.fits and not await self._sure(
@@ -309,25 +291,7 @@ class ConfigScreen(DanluScreen):
         self.session.document = self.editing.document
         self.session.unsaved = (self.editing.name or tr("config.opened")) if self.editing.is_unsaved else ""
         self._show()
-        self._find_facts()
-
-    def _find_facts(self) -> None:
-        if self._is_finding:
-            self._must_find_again = True
-            return
-        self._is_finding, self._must_find_again = True, False
-        self._find(self.editing.document)
-
-    @work(thread=True, group="facts")
-    def _find(self, document: Document) -> None:
-        facts = self._finder.find(document)
-        self.app.call_from_thread(self._have_facts, facts)
-
-    def _have_facts(self, facts: Facts) -> None:
-        self._is_finding, self.facts = False, facts
-        self._show_derived()
-        if self._must_find_again:
-            self._find_facts()
+        self.query_one(DerivedPanel).show_document(self.editing.document)
 
     def _text_to_edit(self) -> str:
         """The value; for a data path that is still empty, the file of the data screen."""
@@ -335,21 +299,13 @@ class ConfigScreen(DanluScreen):
         return str(self.session.data_path) if self.cursor == "data.path" and not text and self.session.data_path else text
 
     def _type(self, mode: str, text: str) -> None:
-        self._mode, self._typed_from = mode, self.cursor
-        field = self.query_one("#about Input", Input)
-        field.can_focus, field.value = True, text
-        field.cursor_position = len(text)
-        self.add_class("typing")
-        field.focus()
+        self._typed_from = self.cursor
+        self._about.type(mode, text)
         self._show()
         self.refresh_bindings()
 
     def _stop_typing(self) -> None:
-        self._mode = ""
-        field = self.query_one("#about Input", Input)
-        self.set_focus(None)
-        field.can_focus = False
-        self.remove_class("typing")
+        self._about.stop()
         self._show()
         self.refresh_bindings()
 
@@ -372,45 +328,11 @@ class ConfigScreen(DanluScreen):
         if height:
             panel.top = max(at - height + 3 if at - panel.top > height - 3 else min(panel.top, max(0, at - 2)), 0)
         panel.show(lambda now, height: lines if now == width else form_lines(form, now)[0])
-        self._show_derived()
         self._show_about()
 
-    def _show_derived(self) -> None:
-        panel = self.query_one("#derived", SteadyView)
-        panel.name_border(tr("config.derived"))
-        config, facts, glyphs = self.editing.document.values, self.facts, self.session.glyphs
-        panel.show(lambda width, height: derived_lines(config, facts, glyphs, width))
-
     def _show_about(self) -> None:
-        self.query_one("#about").border_title = gate.styled(tr("config.search_title") if self._mode == "search" else self._about_title())
-        self.query_one("#about-text", SteadyView).show(lambda width, height: self._about(width))
+        self._about.show(self.editing, self.cursor, len(self._found))
 
-    def _about_title(self) -> str:
-        return tr("config.start_row") if self.cursor == START else self.cursor
-
-    def _about(self, width: int) -> list[Line]:
-        if self._mode == "search":
-            return [[(tr("config.search_help", n=len(self._found)), "dim")], *self._about_key(width)]
-        return self._typing_lines(width) if self._mode == "edit" else self._about_key(width)
-
-    def _about_key(self, width: int) -> list[Line]:
-        if self.cursor == START:
-            return wrap([(tr("config.start_help"), "text")], width)
-        return about_lines(self.editing, INFO[self.cursor], width)
-
-    def _typing_lines(self, width: int) -> list[Line]:
-        """Under the field: whether what stands in it is allowed, and why not."""
-        text, glyphs = self.query_one("#about Input", Input).value, self.session.glyphs
-        if refusal := self.editing.refusal(self.cursor, text):
-            lines = wrap([(f"{glyphs.failed} ", "bad"), (gate.safe(refusal), "text")], width)
-        else:
-            lines = wrap([(f"{glyphs.done} ", "good"), (self._accepted(text), "dim")], width)
-        takes: Line = [(tr("config.takes"), "dim"), (" ", ""), (allowed_text(INFO[self.cursor]), "dim")]
-        return [*lines, *wrap(takes, width), *about_lines(self.editing, INFO[self.cursor], width)[:1]]
-
-    def _accepted(self, text: str) -> str:
-        changed = Document("")
-        changed.set_text(self.cursor, text)
-        if self.cursor in ("data.path", "data.eval_path") and text not in ("", "bundled") and not Path(text).expanduser().exists():
-            return tr("config.not_there")
-        return tr("config.accepted", value=gate.safe(repr(value(changed, self.cursor))))
+    @property
+    def _about(self) -> AboutPanel:
+        return self.query_one(AboutPanel)
