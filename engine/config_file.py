@@ -185,9 +185,9 @@ def resolve(config: Config, base: Path) -> Config:
     """`config` with every path made absolute against `base` and the bundled names replaced."""
     data = msgspec.structs.replace(config.data, path=_data_path(config.data.path, base), eval_path=_data_path(config.data.eval_path, base))
     name = config.model.name
-    local = (base / os.path.expanduser(name)).resolve()
-    if config.model.source == "local" or name.startswith((".", "/", "~")) or (name != "demo" and local.exists()):
-        name = str(local)
+    local = os.path.abspath(base / os.path.expanduser(name))
+    if config.model.source == "local" or name.startswith((".", "/", "~")) or (name != "demo" and os.path.exists(local)):
+        name = local
     model = msgspec.structs.replace(config.model, name=name)
     run = msgspec.structs.replace(config.run, output_dir=str((base / config.run.output_dir).resolve()))
     return msgspec.structs.replace(config, data=data, model=model, run=run)

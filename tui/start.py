@@ -3,6 +3,7 @@
 What fails leaves nothing behind. Following the run is `tui.follow`; what the engine does is its own.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -102,7 +103,7 @@ def check_data(data: Data) -> None:
 
 def check_model(model: Model) -> None:
     """Raise ModelError for a folder without a model and for what is neither a folder nor a hub name; fetches nothing."""
-    path = Path(model.name).expanduser()
+    path = Path(os.path.expanduser(model.name))
     if model.name == model_source.DEMO:
         model_source.demo_file()
     elif path.suffix == ".gguf" and path.is_file():
@@ -132,8 +133,8 @@ def _is_running(process: subprocess.Popen) -> bool:
 
 def _beside(folder: Path, name: str) -> str:
     """`name` as a path beside the configuration file if there is such a file or folder, else as it is."""
-    candidate = folder / Path(name).expanduser()
-    return str(candidate.absolute()) if name not in RESERVED and candidate.exists() else name
+    candidate = os.path.abspath(folder / os.path.expanduser(name))
+    return candidate if name not in RESERVED and os.path.exists(candidate) else name
 
 
 def _size(path: Path | str) -> int:

@@ -3,6 +3,7 @@
 Every change can be undone, nothing typed is lost on the way to another screen, and shipped presets are never written over.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -188,7 +189,7 @@ class ConfigScreen(DanluScreen):
         typed = await self.app.push_screen_wait(Ask(tr("config.save_title"), tr("config.save_text"), name))
         if not typed or not typed.strip():
             return
-        path = Path(typed.strip()).expanduser()
+        path = Path(os.path.expanduser(typed.strip()))
         path = path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
         if path.resolve().parent == PRESETS.resolve():
             self.say(tr("config.shipped", name=path.name), severity="error")

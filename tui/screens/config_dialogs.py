@@ -1,5 +1,6 @@
 """What the configuration screen opens over itself: the file as TOML, the differences, and the choice of another file."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -125,8 +126,8 @@ class OpenConfig(ModalScreen[Path | None]):
         self._offer(event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        typed = Path(event.value.strip()).expanduser()
-        if event.value.strip() and (typed.is_file() or not self._offered):
+        typed = Path(os.path.expanduser(event.value.strip()))
+        if event.value.strip() and (os.path.isfile(typed) or not self._offered):
             self.dismiss(typed)
         elif self._offered:
             self.dismiss(self._offered[self.query_one(OptionList).highlighted or 0])

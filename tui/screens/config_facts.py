@@ -4,6 +4,7 @@ Nothing is fetched. What cannot be known before the engine has read everything i
 """
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,10 @@ class FactFinder:
         """Everything that follows from `document` on this machine."""
         from tui.start import resolved
 
-        config = resolved(document)
-        found = self._data(config)
+        found = DataFacts(document.values.data.path)
         try:
+            config = resolved(document)
+            found = self._data(config)
             return Facts(found, self._plan(config, None if found.tokens is None else round(found.tokens)))
         except (DanluError, OSError, ValueError) as error:
             return Facts(found, None, str(error))
@@ -72,7 +74,9 @@ class FactFinder:
 
         model = config_of(config.model)
         if model is None:
-            raise ModelError(f"{config.model.name}: its config.json is not on this machine; get it with: danlu fetch {config.model.name}")
+            name = config.model.name
+            cure = "check model.name" if os.path.isabs(name) else f"get it with: danlu fetch {name}"
+            raise ModelError(f"{name}: no config.json of it is on this machine; {cure}")
         self._machine = self._machine or detect(measure=True)
         return make_plan(config, ModelShape.from_config(model), self._machine, tokens)
 
@@ -89,7 +93,9 @@ class FactFinder:
             if key not in self._measured:
                 self._measured[key] = _measure(config, self._dataset(place))
             return self._measured[key]
-        except (DanluError, OSError) as error:
+        except OSError as error:
+            return DataFacts(data.path, problem=f"{data.path}: {error.strerror}; check data.path")
+        except (DanluError, ValueError) as error:
             return DataFacts(data.path, problem=str(error))
 
     def _dataset(self, place: tuple) -> Dataset:

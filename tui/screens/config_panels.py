@@ -3,7 +3,7 @@
 They draw, and the second finds its facts in a worker; what a value means is the screen's and `engine.config_file`'s.
 """
 
-from pathlib import Path
+import os
 
 from textual import work
 from textual.app import ComposeResult
@@ -156,6 +156,6 @@ class DerivedPanel(SteadyView):
 def _accepted(key: str, text: str) -> str:
     changed = Document("")
     changed.set_text(key, text)
-    if key in ("data.path", "data.eval_path") and text not in ("", "bundled") and not Path(text).expanduser().exists():
+    if key in ("data.path", "data.eval_path") and text not in ("", "bundled") and not os.path.exists(os.path.expanduser(text)):
         return tr("config.not_there")
     return tr("config.accepted", value=gate.safe(repr(value(changed, key))))
