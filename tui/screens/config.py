@@ -66,6 +66,10 @@ class ConfigScreen(DanluScreen):
     ConfigScreen #derived { width: 40%; min-width: 32; max-width: 52; }
     ConfigScreen #about { height: 7; }
     ConfigScreen.tall #about { height: 9; }
+    AboutPanel Input { border: none; height: 1; padding: 0; background: $panel; display: none; }
+    AboutPanel Input:focus { border: none; }
+    AboutPanel.typing Input { display: block; }
+    AboutPanel SteadyView { height: 1fr; }
     ConfigScreen.narrow #derived { display: none; }
     """
 

@@ -17,7 +17,7 @@ from engine.config_file import Document
 from engine.plan import RunPlan
 from tui import gate
 from tui.glyphs import Glyphs
-from tui.screens.config_about import about_lines, allowed_text
+from tui.screens.config_about import about_lines, allowed_text, value_text
 from tui.screens.config_derived import derived_lines
 from tui.screens.config_editing import Editing, value
 from tui.screens.config_facts import FactFinder, Facts
@@ -29,12 +29,6 @@ from tui.widgets.steady import SteadyView
 
 class AboutPanel(Vertical):
     """The key under the cursor; a field opens in it to type a value ("edit") or a search ("search")."""
-
-    DEFAULT_CSS = """
-    AboutPanel Input { border: none; height: 1; padding: 0; background: $panel; display: none; }
-    AboutPanel.typing Input { display: block; }
-    AboutPanel SteadyView { height: 1fr; }
-    """
 
     class Typed(Message):
         """The field holds another text."""
@@ -158,4 +152,4 @@ def _accepted(key: str, text: str) -> str:
     changed.set_text(key, text)
     if key in ("data.path", "data.eval_path") and text not in ("", "bundled") and not os.path.exists(os.path.expanduser(text)):
         return tr("config.not_there")
-    return tr("config.accepted", value=gate.safe(repr(value(changed, key))))
+    return tr("config.accepted", value=value_text(value(changed, key)))
