@@ -54,6 +54,9 @@ class DataScreen(DanluScreen):
     tab = "data"
     BINDINGS: ClassVar = [
         bind("escape,backspace", "back", "data.keys.back"),
+        bind("right", "step(1)", "data.keys.next", shown_as="← →"),
+        bind("l,n", "step(1)", "data.keys.next", show=False),
+        bind("left,h,b", "step(-1)", "data.keys.previous", show=False),
         bind("x", "stop", "data.keys.stop"),
         bind("o", "open_file", "data.keys.open"),
         bind("slash", "search", "data.keys.search"),
@@ -63,8 +66,6 @@ class DataScreen(DanluScreen):
         bind("p", "page('split')", "data.keys.split"),
         bind("left_square_bracket", "cutoff(-1)", "data.keys.shorter", shown_as="[ ]"),
         bind("right_square_bracket", "cutoff(1)", "data.keys.longer", show=False),
-        bind("right,l,n", "step(1)", "data.keys.next", shown_as="← →"),
-        bind("left,h,b", "step(-1)", "data.keys.previous", show=False),
         bind("v", "fold", "data.keys.fold", show=False),
         bind("d", "alike", "data.keys.alike", show=False),
         bind("u", "use", "data.keys.use", show=False),
@@ -229,6 +230,7 @@ class DataScreen(DanluScreen):
             self.page.show(self._build, home)
         else:
             self.page.show(self._build_empty, home)
+            self.page.focus()
         self.refresh_bindings()
 
     def _build(self, width: int) -> list[Line]:

@@ -114,7 +114,8 @@ class OpenData(ModalScreen[Path | None]):
         found: dict[Path, str] = {}
         if self._configured is not None:
             found[self._configured] = tr("data.open_configured")
-        found.setdefault(BUNDLED_DATA, tr("data.open_bundled"))
+        if BUNDLED_DATA.is_file():
+            found.setdefault(BUNDLED_DATA, tr("data.open_bundled"))
         for path in recent_files():
             found.setdefault(path, tr("data.open_recent"))
         for path in matching(""):

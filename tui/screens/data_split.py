@@ -10,7 +10,7 @@ from tui.screens.data_table import RecordTable
 from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 
-LABEL = 24
+LABEL, COUNT, MOST = 18, 9, 30
 LENGTH_LIMITS = (100, 300, 1000, 3000)
 """Characters of question and answer; the kinds of length `data.splitting` keeps in proportion."""
 
@@ -22,12 +22,13 @@ def split_lines(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
     parts = [part for part, share in table.split.ratios.items() if share > 0]
     lines = [[(tr("data.split_title"), "title"), ("  " + tr("data.split_seed", seed=table.split.seed), "dim")]]
     lines += wrap([(tr("data.split_about"), "dim")], width)
-    lines += [[], _heading(parts), _row(tr("data.split_all"), Counter(table.split.assignment), table.split, parts, signs)]
+    column = min((width - LABEL - COUNT) // len(parts), MOST)
+    lines += [[], _heading(parts, column), _row(tr("data.split_all"), Counter(table.split.assignment), table.split, column, signs)]
     for name, kind in KINDS.items():
         counted = _counted(table, table.split, kind)
         if len(counted) > 1 or "" not in counted:
             lines += [[], [(tr(f"data.split_{name}"), "label")]]
-            lines += [_row("  " + _label(name, value), counts, table.split, parts, signs) for value, counts in sorted(counted.items())]
+            lines += [_row("  " + _label(name, value), counts, table.split, column, signs) for value, counts in sorted(counted.items())]
     return [*lines, [], *_proof(table, table.split, signs, width)]
 
 
@@ -58,20 +59,22 @@ def _label(name: str, value: str) -> str:
     return gate.safe(value) or tr("data.split_none")
 
 
-def _heading(parts: list[str]) -> Line:
-    columns = "".join(gate.pad(tr("data.split_part", part=part), 24, right=True) for part in parts)
-    return [(" " * LABEL + gate.pad(tr("data.split_records"), 9, right=True) + columns, "dim")]
+def _heading(parts: list[str], column: int) -> Line:
+    columns = "".join(gate.pad(tr("data.split_part", part=part), column - 2, right=True) + "  " for part in parts)
+    return [(" " * LABEL + gate.pad(tr("data.split_records"), COUNT, right=True) + columns, "dim")]
 
 
-def _row(label: str, counts: Counter[str], split: Split, parts: list[str], signs: Glyphs) -> Line:
+def _row(label: str, counts: Counter[str], split: Split, column: int, signs: Glyphs) -> Line:
     """Wanted → got a part; a part that misses its share by more than one record in a hundred and more than one record is marked."""
     total = sum(counts.values())
-    line: Line = [(gate.pad(label, LABEL), ""), (f"{total:>9,}", "")]
-    for part in parts:
-        wanted, got = split.ratios[part] * total, counts[part]
+    line: Line = [(gate.pad(label, LABEL), ""), (f"{total:>{COUNT},}", "")]
+    for part, share in split.ratios.items():
+        if not share:
+            continue
+        wanted, got = share * total, counts[part]
         is_off = abs(got - wanted) > max(1.0, 0.01 * total)
-        figures = f"{wanted:,.1f} {signs.arrow} {got:,} ({100 * got / total:.1f} %)"
-        line += [(gate.pad(figures, 22, right=True), "warn" if is_off else ""), (f" {signs.warning}" if is_off else "  ", "warn")]
+        figures = f"{wanted:,.{1 if wanted < 1000 else 0}f} {signs.arrow} {got:,} ({100 * got / total:.1f} %)"
+        line += [(gate.pad(figures, column - 2, right=True), "warn" if is_off else ""), (f" {signs.warning}" if is_off else "  ", "warn")]
     return line
 
 

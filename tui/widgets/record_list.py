@@ -49,7 +49,8 @@ class RecordList(LineView):
         bind("pageup", "page(-1)", "data.keys.page_up", show=False),
         bind("home,g", "edge(0)", "data.keys.top", show=False),
         bind("end,G", "edge(1)", "data.keys.bottom", show=False),
-        bind("enter,l,right", "open", "data.keys.open_record", shown_as="⏎"),
+        bind("enter", "open", "data.keys.open_record"),
+        bind("l,right", "open", "data.keys.open_record", show=False),
     ]
 
     class Moved(Message):
@@ -148,7 +149,7 @@ class RecordList(LineView):
 
     def _columns(self, width: int) -> dict[str, int]:
         """Cells of each column in order; what does not fit beside the first words is left out, least needed first."""
-        columns = {"number": max(len(f"{len(self.numbers)}"), 3), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
+        columns = {"number": max(len(f"{len(self.numbers)}"), 4), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
         for least in ("split", "category", "difficulty", "tokens"):
             if width - sum(size + 1 for size in columns.values() if size) >= MIN_WORDS + 2:
                 break

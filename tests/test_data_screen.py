@@ -1,0 +1,244 @@
+"""The data screen by its keys: what it shows, what it says of a bad file, and that outside text stays harmless."""
+
+import json
+import re
+from contextlib import asynccontextmanager
+
+import pytest
+
+from data.inspection import inspect
+from data.reading import read_file
+from engine.config_file import Document
+from tests.tokenizers import qwen3_tokenizer_folder, smollm2_tokenizer_folder
+from tui import texts
+from tui.app import DanluApp
+from tui.screens.data import DataScreen
+from tui.session import Session
+from tui.widgets.token_view import STYLES
+
+RECORDS = [
+    {"instruction": "什么是SM4？", "output": "<thinking>国密算法</thinking>分组密码。", "difficulty": "easy", "category": "对称"},
+    {"instruction": "What is AES?", "output": "A block cipher.", "difficulty": "easy", "category": "symmetric"},
+    {"instruction": "什么是SM4？", "output": "<thinking>另一种想法</thinking>分组密码。", "difficulty": "hard", "category": "对称"},
+    {"instruction": "什么是杂凑？", "output": "<think></think>SM3 输出 256 位。"},
+]
+HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    texts.set_language("en")
+
+
+@pytest.fixture
+def data_file(tmp_path):
+    """Writes records as JSON lines and gives the path."""
+
+    def write(records, name="data.jsonl"):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def qwen3(tmp_path_factory):
+    """Folder of the real Qwen3 tokenizer."""
+    return qwen3_tokenizer_folder(tmp_path_factory.mktemp("qwen3"))
+
+
+@asynccontextmanager
+async def opened(path, model="not/here", size=(80, 24), ascii_only=False, counted=True):
+    """The screen on `path`, when all is counted (counted=False: as soon as the first rows are there)."""
+    document = Document(f"[model]\nname = {json.dumps(str(model))}\n[data]\npath = {json.dumps(str(path))}\neval_fraction = 0.25\n")
+    app = DanluApp(Session(document=document, ascii=ascii_only), "data")
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, DataScreen) and is_there(pilot.app.screen, counted))
+        yield pilot
+
+
+def is_there(screen, counted):
+    return bool(screen._error) or screen.table is not None and (not counted or screen._stage is None)
+
+
+async def until(pilot, condition):
+    """Let the console work until `condition` holds."""
+    for _ in range(3000):
+        await pilot.pause(0.01)
+        if condition():
+            return
+    raise AssertionError("it never came")
+
+
+def screen_text(pilot):
+    """What stands on the screen, a string a line."""
+    return ["".join(segment.text for segment in strip) for strip in pilot.app.screen._compositor.render_strips()]
+
+
+def page_text(pilot):
+    return "\n".join("".join(text for text, _ in line) for line in pilot.app.screen.page.lines)
+
+
+async def test_search_finds_chinese_and_esc_shows_all_again(data_file):
+    """The list holds only what contains the text, in question, thinking or answer."""
+    async with opened(data_file(RECORDS)) as pilot:
+        await pilot.press("slash", *"国密", "enter")
+
+        assert list(pilot.app.screen.records.numbers) == [0]
+        assert "containing “国密”" in screen_text(pilot)[2]
+        await pilot.press("escape")
+        assert len(pilot.app.screen.records.numbers) == 4
+
+
+async def test_filter_shows_only_what_was_chosen(data_file):
+    """Every filter that lets something through is offered with its count."""
+    async with opened(data_file(RECORDS)) as pilot:
+        screen = pilot.app.screen
+        offered = {(wanted.kind, wanted.value): count for wanted, count in screen.table.filters()}
+        await pilot.press("f", "j", "enter")
+
+        assert offered["problems", ""] == 1 and offered["duplicates", ""] == 2 and offered["difficulty", "hard"] == 1
+        assert offered["with_thinking", ""] == 2 and offered["without_thinking", ""] == 1
+        assert list(screen.records.numbers) == [3] and "1 shown: with problems" in screen_text(pilot)[2]
+
+
+async def test_record_page_keeps_thinking_and_answer_apart_and_marks_terms(data_file):
+    """Thinking and answer have their own heading, sign and style; a term in them is marked; an odd record says why."""
+    async with opened(data_file(RECORDS)) as pilot:
+        await pilot.press("enter")
+        spans = [span for line in pilot.app.screen.page.lines for span in line]
+
+        assert ("SM4", "prompt term") in spans and ("┊ ", "edge") in spans and ("┃ ", "key") in spans
+        assert any(style.startswith("thinking") and "国密" in text for text, style in spans)
+        await pilot.press("right", "right")
+        assert "Record 3" in page_text(pilot) and "record 1; d shows them" in page_text(pilot)
+        await pilot.press("d")
+        assert list(pilot.app.screen.records.numbers) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("folder", "supervised"),
+    [
+        (qwen3_tokenizer_folder, "国密算法␊</think>␊␊分组密码。<|im_end|>"),
+        (smollm2_tokenizer_folder, "<think>␊国密算法␊</think>␊␊分组密码。<|im_end|>"),
+    ],
+)
+async def test_token_view_underlines_what_is_supervised(data_file, tmp_path, folder, supervised):
+    """Template models start behind their own opening tag, models without tags learn to write it as plain text."""
+    async with opened(data_file(RECORDS), folder(tmp_path / "model")) as pilot:
+        await pilot.press("t")
+        lines = pilot.app.screen.page.lines
+        tokens = [span for line in lines[lines.index([]) + 1 :] for span in line if span[1] != "edge"]
+        cells = [text for text, style in tokens if "supervised" in style and style.split()[0] in ("thinking", "answer")]
+        legend = {style for style in STYLES.values() if "supervised" in style}
+
+        assert len(legend) == 2
+        assert "".join(cells).replace("‥", "").endswith(supervised)
+
+
+async def test_missing_model_says_how_to_get_it_and_the_rest_still_works(data_file):
+    """No token is guessed at; duplicates, terms and the split are there."""
+    async with opened(data_file(RECORDS)) as pilot:
+        await pilot.press("s")
+
+        assert "danlu fetch not/here" in page_text(pilot) and "1 exact duplicates" in page_text(pilot)
+        assert "SM4" in page_text(pilot)
+        await pilot.press("p")
+        assert "0 of 1 groups" in page_text(pilot)
+
+
+async def test_cutoff_moves_and_its_loss_is_shown(data_file, qwen3):
+    """[ shortens until examples fall over the edge; the configuration keeps its own value."""
+    async with opened(data_file(RECORDS), qwen3) as pilot:
+        await pilot.press("s")
+        assert "Cut-off 1,024" in page_text(pilot) and "0 of 4 examples are longer" in page_text(pilot)
+        await pilot.press(*["left_square_bracket"] * 60)
+
+        assert "Cut-off 32" in page_text(pilot) and "0 of 4" not in page_text(pilot)
+        await pilot.press("right_square_bracket")
+        assert "Cut-off 36" in page_text(pilot)
+        assert pilot.app.session.document.values.data.max_seq_length == 1024
+
+
+async def test_screen_and_report_agree(shared_data):
+    """The screen shows the numbers that `danlu inspect` prints."""
+    path = shared_data / "alpaca_zh_demo.json"
+    report = inspect(read_file(path))
+    async with opened(path) as pilot:
+        table = pilot.app.screen.table
+
+        assert table.repeats == report.exact_duplicates
+        assert len(table.near) == report.near_duplicate_groups
+        assert dict(table.languages) == report.language
+
+
+async def test_naughty_strings_come_out_harmless(shared_data, data_file):
+    """No control, bidirectional or escape character of any record reaches list, record page or token page."""
+    strings = [text for text in json.loads((shared_data / "blns.json").read_text(encoding="utf-8")) if text.strip()]
+    records = [{"instruction": f"\x1b]52;c;aGk=\x07[/b] {text}", "output": text, "category": text[:9]} for text in strings]
+    async with opened(data_file(records), counted=False) as pilot:
+        screen = pilot.app.screen
+        await pilot.press("enter")
+        for position in range(len(screen.records.numbers)):
+            screen.records.position = position
+            shown = "".join(text for line in screen._build(78) for text, _ in line) + "".join(screen.table.row(position)[2:6])
+            assert not HARMFUL.search(shown + screen.table.row(position).words)
+        await pilot.press("f")
+        assert not any(HARMFUL.search(line) for line in screen_text(pilot))
+
+
+async def test_bad_file_is_told_and_what_is_shown_stays(data_file, tmp_path):
+    """Another file that cannot be read leaves the one on screen as it is."""
+    async with opened(data_file(RECORDS)) as pilot:
+        await pilot.press("o", *str(tmp_path / "no.jsonl"), "enter")
+        await until(pilot, lambda: pilot.app.screen._error)
+
+        assert any("no such file" in note.message for note in pilot.app._notifications)
+        assert len(pilot.app.screen.table) == 4
+
+
+async def test_bad_file_alone_is_told_in_its_place(data_file):
+    """With nothing else to show, the page says what is wrong, on which line, and what to do."""
+    async with opened(data_file([{"alien": 1}])) as pilot:
+        assert "data.jsonl:1: no known layout" in page_text(pilot).replace("\n", " ").replace("   ", " ").replace("  ", " ") or "alien" in page_text(pilot)
+        assert "o opens another file" in page_text(pilot)
+
+
+async def test_open_completes_a_path_and_lists_what_matches(data_file, tmp_path):
+    """Tab writes the beginning that all matches share; enter opens what is typed."""
+    data_file(RECORDS[:2], "records_b.jsonl")
+    async with opened(data_file(RECORDS, "first.jsonl")) as pilot:
+        await pilot.press("o", *str(tmp_path / "rec"), "tab", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, DataScreen) and len(pilot.app.screen.table) == 2)
+
+        assert "records_b.jsonl" in screen_text(pilot)[1]
+
+
+async def test_100000_records_scroll_without_widgets_of_their_own(data_file):
+    """The last record is one key away, and the screen holds as many widgets as for four records; x stops the counting."""
+    path = data_file({"instruction": f"question {number}", "output": "answer"} for number in range(100_000))
+    async with opened(path, counted=False) as pilot:
+        screen = pilot.app.screen
+        await pilot.press("G")
+
+        assert screen.records.record == 99_999 and "question 99999" in "\n".join(screen_text(pilot))
+        assert len(screen.query("*")) < 20
+        await pilot.press("x")
+        await until(pilot, lambda: screen._stage is None)
+        assert "counting stopped" in screen_text(pilot)[2]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("size", "ascii_only"), [((80, 24), False), ((120, 40), True)])
+async def test_every_page_is_drawn_in_both_languages(data_file, qwen3, language, size, ascii_only):
+    """No text is missing on any page, wide or narrow, and the signs of the list follow --ascii."""
+    texts.set_language(language)
+    async with opened(data_file(RECORDS), qwen3, size, ascii_only) as pilot:
+        listed = "\n".join(screen_text(pilot))
+        for keys in ("s", "p", "t", "escape", "enter", "v", "escape", "question_mark", "escape", "f", "escape", "o", "escape"):
+            await pilot.press(keys)
+            assert any(line.strip() for line in screen_text(pilot))
+
+        assert ("◆" in listed) != ascii_only
