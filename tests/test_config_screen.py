@@ -199,6 +199,16 @@ async def test_start_without_data_stands_on_the_missing_key(my_file):
         assert not (my_file.parent / "runs").exists()
 
 
+async def test_empty_data_path_offers_the_file_of_the_data_screen(my_file):
+    """The file looked at on the data screen stands in the field, ready to be taken."""
+    app = DanluApp(Session(data_path=my_file.parent / "looked_at.jsonl"), "config")
+    async with app.run_test() as pilot:
+        app.screen.stand_on("data.path")
+        await pilot.press("enter", "enter")
+
+        assert app.session.document.values.data.path == str(my_file.parent / "looked_at.jsonl")
+
+
 async def test_documents_of_other_screens_are_taken_and_can_be_undone(my_file):
     """What another screen hands over is edited; undo comes back to the unsaved one before."""
     async with app_with(open_document(my_file)).run_test() as pilot:

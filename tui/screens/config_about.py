@@ -4,7 +4,7 @@ from engine.config import FieldInfo
 from tui import gate
 from tui.screens.config_editing import Editing
 from tui.screens.config_form import help_text
-from tui.texts import has, tr
+from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 
 
@@ -22,8 +22,7 @@ def about_lines(editing: Editing, info: FieldInfo, width: int) -> list[Line]:
 def allowed_text(info: FieldInfo) -> str:
     """What the key takes, in the user's language: type, choices and bounds."""
     if info.kind == "choice":
-        choices = [f"{choice} ({tr(name)})" if has(name := f"config.choice.{info.key}.{choice}") else choice for choice in info.choices]
-        return tr("config.kind.choice", choices=", ".join(choices))
+        return tr("config.kind.choice", choices=", ".join(info.choices))
     parts = [tr(f"config.kind.{info.kind}")]
     bounds = (("lowest", info.lowest), ("above", info.above), ("highest", info.highest), ("below", info.below))
     parts += [tr(f"config.bound.{name}", bound=f"{bound:.10g}") for name, bound in bounds if bound is not None]
