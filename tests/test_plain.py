@@ -6,8 +6,9 @@ import sys
 import msgspec
 import pytest
 
-from engine import events
+from engine import commands, events
 from engine.launch import send
+from engine.queue import Tail
 from tests.fake_engine import FINISHED, STARTED, engine, step, write
 from tui.plain import Narrator, watch
 from tui.texts import set_language
@@ -124,9 +125,14 @@ def stop(run) -> None:
 
 
 @pytest.fixture
-def interrupted_at_first_line(monkeypatch):
+def pending() -> list[signal.Signals]:
+    """Signals that are still to come, one a line."""
+    return [signal.SIGINT]
+
+
+@pytest.fixture
+def interrupted_at_first_line(monkeypatch, pending):
     """ctrl-C as soon as the first line has been told."""
-    pending = [signal.SIGINT]
 
     def narrate(text: str) -> None:
         print(text, file=sys.stderr)
@@ -145,6 +151,19 @@ def test_interrupt_in_the_foreground_stops_the_run(run_dir, capsys):
     assert code == 130
     assert [command.type for command in received] == ["stop"]
     assert "danlu resume" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("interrupted_at_first_line")
+def test_second_interrupt_leaves_at_once(run_dir, pending, capsys):
+    """The stop that was sent stands; the watcher does not wait for it."""
+    pending.append(signal.SIGINT)
+
+    with engine(run_dir, STARTED, step(1)):
+        code = watch(run_dir, since=0, stops=True)
+
+    assert code == 130
+    assert [command.type for command in Tail(run_dir.commands, commands.decode).read()] == ["stop"]
+    assert "by itself" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("interrupted_at_first_line")

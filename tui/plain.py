@@ -144,14 +144,13 @@ def watch(run: RunDirectory, since: int | None = None, stops: bool = False, asci
     stops: the first ctrl-C asks the engine to stop with a checkpoint, the second leaves; else ctrl-C only leaves.
     """
     narrator = Narrator(run, ASCII if ascii else UNICODE)
-    with _interrupts(stops) as pressed:
+    with _interrupts(run if stops else None) as asked:
         try:
-            asked = _follow(narrator, since, pressed)
+            _follow(narrator, since, asked)
         except KeyboardInterrupt:
-            narrate("\n" + (tr("cli.plain.left_stopping") if pressed else tr("common.left_running", name=gate.safe(reference(run)))))
+            narrate("\n" + (tr("cli.plain.left_stopping") if asked else tr("common.left_running", name=gate.safe(reference(run)))))
             return INTERRUPTED
-    for line in narrator.closing():
-        narrate(line)
+    _narrate_all(narrator.closing())
     if narrator.state.status == "finished":
         show(gate.safe(str(run.final_model)))
     if asked and narrator.state.status in ("stopped", "interrupted"):
@@ -159,43 +158,41 @@ def watch(run: RunDirectory, since: int | None = None, stops: bool = False, asci
     return narrator.state.stopped.exit_code if narrator.state.stopped else 1
 
 
-def _follow(narrator: Narrator, since: int | None, pressed: list[int]) -> bool:
-    """Tell until the run has ended; return whether it was asked to stop on the way."""
-    follower, asked = Follower(narrator.run), False
-    past = since if since is not None else float("inf")
+def _follow(narrator: Narrator, since: int | None, asked: list[str]) -> None:
+    """Tell until the run has ended. asked: filled as soon as the engine is asked to stop, which is told once."""
+    follower, has_said = Follower(narrator.run), False
+    told_from = since
     while not follower.ended:
         for event in follower.poll():
             lines = narrator.take(event)
-            for line in lines if event.seq >= past else ():
-                narrate(line)
-        if past == float("inf"):
-            past = 0
-            for line in narrator.standing() if follower.is_alive else ():
-                narrate(line)
-        if pressed and not asked:
-            asked = _ask_to_stop(narrator.run)
+            if told_from is not None and event.seq >= told_from:
+                _narrate_all(lines)
+        if told_from is None:
+            told_from = 0
+            _narrate_all(narrator.standing() if follower.is_alive else [])
+        if asked and not has_said:
+            has_said = True
+            narrate("\n" + tr("cli.plain.stopping", name=gate.safe(reference(narrator.run))))
         time.sleep(0 if follower.ended else LIVE_POLL_S)
-    return asked
 
 
-def _ask_to_stop(run: RunDirectory) -> bool:
-    send(run, "stop")
-    narrate("\n" + tr("cli.plain.stopping", name=gate.safe(reference(run))))
-    return True
+def _narrate_all(lines: list[str]) -> None:
+    for line in lines:
+        narrate(line)
 
 
 @contextmanager
-def _interrupts(stops: bool) -> Iterator[list[int]]:
-    """A list that the first ctrl-C fills, when `stops`; the second, and every other, is a KeyboardInterrupt as always."""
-    pressed: list[int] = []
+def _interrupts(stops: RunDirectory | None) -> Iterator[list[str]]:
+    """A list for the id of the stop command that the first ctrl-C sends to `stops`; every other ctrl-C is a KeyboardInterrupt."""
+    asked: list[str] = []
 
     def first(number: int, frame: object) -> None:
-        pressed.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        asked.append(send(stops, "stop"))
 
-    before = signal.signal(signal.SIGINT, first if stops else signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, first if stops is not None else signal.default_int_handler)
     try:
-        yield pressed
+        yield asked
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -4,10 +4,10 @@ import argparse
 
 from engine.run_directory import open_run
 from tui import output
-from tui.commands.console import RUNS_DIR, show_run
-from tui.gate import safe
+from tui.commands.console import RUNS_DIR
+from tui.commands.train import watch_started
 from tui.start import resume_run
-from tui.summary import reference, summarise
+from tui.summary import summarise
 from tui.texts import tr
 
 
@@ -23,13 +23,4 @@ def run(options: argparse.Namespace) -> int:
     since = summarise(resumed).last_seq + 1
     output.narrate(tr("common.launching"))
     resume_run(resumed)
-    if options.detach:
-        output.narrate(tr("cli.plain.detached", name=safe(reference(resumed))))
-        output.show(resumed.name)
-        return 0
-    if options.plain or not output.has_terminal():
-        from tui.plain import watch
-
-        output.narrate(tr("cli.plain.how_to_leave"))
-        return watch(resumed, since=since, stops=True, ascii=options.ascii)
-    return show_run(resumed, options)
+    return watch_started(resumed, options, since)

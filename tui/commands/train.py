@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from engine.config_file import Document, find_config, open_document, presets
+from engine.run_directory import RunDirectory
 from tui import output
 from tui.commands.console import show_run
 from tui.gate import safe
@@ -33,18 +34,27 @@ def run(options: argparse.Namespace) -> int:
     output.narrate(tr("common.launching"))
     started = start_run(document, options.name)
     output.narrate(tr("cli.plain.started", name=safe(started.name), path=safe(str(started.path))))
+    return watch_started(started, options, 0, document)
+
+
+def watch_started(started: RunDirectory, options: argparse.Namespace, since: int, document: Document | None = None) -> int:
+    """Watch a run that was just started, as the user asked; its exit code is the command's, 0 when it is left running.
+
+    since: `seq` of the first event of this start.
+    """
+    draws = output.has_terminal() and not (options.plain or options.detach)
+    if not draws and (hint := logout_hint()):  # after the screen the console says it
+        output.narrate(hint)
     if options.detach:
         output.narrate(tr("cli.plain.detached", name=safe(reference(started))))
-        _warn_of_logout()
         output.show(started.name)
         return 0
-    if options.plain or not output.has_terminal():
-        from tui.plain import watch
+    if draws:
+        return show_run(started, options, document)
+    from tui.plain import watch
 
-        _warn_of_logout()
-        output.narrate(tr("cli.plain.how_to_leave"))
-        return watch(started, since=0, stops=True, ascii=options.ascii)
-    return show_run(started, options, document)
+    output.narrate(tr("cli.plain.how_to_leave"))
+    return watch(started, since=since, stops=True, ascii=options.ascii)
 
 
 def open_config(name: str, sets: list[str], runs_dir: Path | None) -> Document:
@@ -53,8 +63,3 @@ def open_config(name: str, sets: list[str], runs_dir: Path | None) -> Document:
     if runs_dir is not None:
         document.set("run.output_dir", str(runs_dir))
     return document
-
-
-def _warn_of_logout() -> None:
-    if hint := logout_hint():
-        output.narrate(hint)
