@@ -56,9 +56,9 @@ def summarise(run: RunDirectory) -> Summary:
         state = _folded(run, None)
     status = state.status if is_alive or state.stopped else "died"
     exit_code = None if is_alive else state.stopped.exit_code if state.stopped else 1
-    stopped_step = state.stopped.step if state.stopped else 0
+    stopped_step, losses = state.stopped.step if state.stopped else 0, state.series.columns["loss"]
     return Summary(
-        run, status, state.step.step if state.step else stopped_step, state.max_steps, state.step.loss if state.step else None,
+        run, status, state.step.step if state.step else stopped_step, state.max_steps, float(losses[-1]) if len(losses) else None,
         state.last_eval.loss if state.last_eval else None, _began(run), state.last_time, state.last_seq, exit_code,
         state.stopped.error if state.stopped else "",
     )  # fmt: skip
