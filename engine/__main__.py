@@ -3,7 +3,6 @@
 Everything heavy is imported inside `main`, after the first events, so that a watcher sees what the seconds go into.
 """
 
-import importlib.metadata
 import os
 import sys
 import traceback
@@ -14,11 +13,11 @@ from data.errors import DanluError
 from engine import events
 from engine.config_file import read_resolved
 from engine.control import Control, StopNow
+from engine.host import read_versions
 from engine.manifest import newest_verified, sweep
 from engine.reporter import Reporter
 from engine.run_directory import RunDirectory, RunLock
 
-PACKAGES = ("danlu", "torch", "transformers", "peft", "tokenizers", "safetensors", "bitsandbytes")
 EXIT_CODES = {"finished": 0, "stopped": 3, "interrupted": 130}
 
 
@@ -49,7 +48,14 @@ def _run(run: RunDirectory, config, control: Control, reporter: Reporter) -> eve
         sweep(run)
         checkpoint, skipped = newest_verified(run)
         step = int(checkpoint.name.removeprefix("checkpoint-")) if checkpoint else 0
-        reporter.emit(events.EngineStarted(start_id=uuid.uuid4().hex, pid=os.getpid(), versions=versions(), resumed_step=step))
+        reporter.emit(
+            events.EngineStarted(
+                start_id=uuid.uuid4().hex,
+                pid=os.getpid(),
+                versions={name: version for name, version in read_versions().items() if version},
+                resumed_step=step,
+            )
+        )
         for reason in skipped:
             reporter.warn("checkpoint_skipped", f"{reason}; resuming from {'an older checkpoint' if checkpoint else 'the start'}")
         reporter.emit(events.Phase(name="import"))
@@ -70,17 +76,6 @@ def _run(run: RunDirectory, config, control: Control, reporter: Reporter) -> eve
         traceback.print_exc()
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return events.EngineStopped(reason="failed", exit_code=1, error=f"{text}; the traceback is in {run.engine_log}")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide about numbers; those not installed are left out."""
-    found = {"python": sys.version.split()[0]}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":
