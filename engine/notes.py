@@ -19,7 +19,7 @@ SENTENCES = {
     "checkpointing_not_needed": "gradient checkpointing off: it fits without ({without_gib:.1f} of {available_gib:.1f} GiB), faster so",
     "checkpointing_needed": "gradient checkpointing on: {without_gib:.1f} GiB would be needed without, {available_gib:.1f} are there",
     "fits": "it fits: {peak_gib:.1f} GiB forecast, {available_gib:.1f} GiB available",
-    "does_not_fit": "it does not fit: {peak_gib:.1f} GiB forecast, {available_gib:.1f} GiB available, {short_gib:.1f} GiB short",
+    "does_not_fit": "it does not fit: {peak_gib:.1f} GiB forecast and 5 % to spare, {available_gib:.1f} GiB available",
     "gpu_busy": "{taken_gib:.1f} GiB of {gpu} are taken by other programs",
     "cure_checkpointing": "cure: train.gradient_checkpointing = 'auto' makes it fit, at about a third more time a step",
     "cure_micro_batch": "cure: train.batch_size = {batch_size} with train.gradient_accumulation_steps = {accumulation} makes it fit;"

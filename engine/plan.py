@@ -127,7 +127,7 @@ def _verdict(config: Config, whole: Forecast, room: _Room) -> list[Note]:
     available, gpu = room.machine.available_gib, room.machine.training_gpu
     if room.holds(whole):
         return [note("fits", peak_gib=whole.peak, available_gib=available)]
-    notes = [note("does_not_fit", peak_gib=whole.peak, available_gib=available, short_gib=whole.peak * MARGIN - available)]
+    notes = [note("does_not_fit", peak_gib=whole.peak, available_gib=available)]
     if gpu is not None and (taken := (gpu.vram_total_gib or 0.0) - available) > BUSY_GIB:
         notes.append(note("gpu_busy", taken_gib=taken, gpu=gpu.name))
     return [*notes, cheapest_cure(config, room.fits)]

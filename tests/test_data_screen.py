@@ -60,7 +60,7 @@ async def opened(path, model="not/here", size=(80, 24), ascii_only=False, counte
 
 
 def is_there(screen, counted):
-    return bool(screen._error) or screen.table is not None and (not counted or screen._stage is None)
+    return bool(screen._error) or (screen.table is not None and (not counted or screen._stage is None))
 
 
 async def until(pilot, condition):
@@ -202,8 +202,9 @@ async def test_bad_file_is_told_and_what_is_shown_stays(data_file, tmp_path):
 async def test_bad_file_alone_is_told_in_its_place(data_file):
     """With nothing else to show, the page says what is wrong, on which line, and what to do."""
     async with opened(data_file([{"alien": 1}])) as pilot:
-        assert "data.jsonl:1: no known layout" in page_text(pilot).replace("\n", " ").replace("   ", " ").replace("  ", " ") or "alien" in page_text(pilot)
-        assert "o opens another file" in page_text(pilot)
+        page = " ".join(page_text(pilot).split())
+        assert "data.jsonl:1:" in page and "alien" in page
+        assert "o opens another file" in page
 
 
 async def test_open_completes_a_path_and_lists_what_matches(data_file, tmp_path):

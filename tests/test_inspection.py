@@ -75,9 +75,8 @@ def test_token_percentiles_are_the_published_ones_and_the_templates_own_tokens(s
 
 def test_thinking_is_with_without_or_faulty(report_on):
     """An empty block and a tag never closed are faulty; the first stays usable, the second does not."""
-    report = report_on(
-        GOOD, {"instruction": "q", "output": "a"}, {"instruction": "q", "output": "<think></think>a"}, {"instruction": "q", "output": "<think>r"}
-    )
+    plain, empty, unclosed = ({"instruction": "q", "output": output} for output in ("a", "<think></think>a", "<think>r"))
+    report = report_on(GOOD, plain, empty, unclosed)
 
     assert (report.records, report.invalid) == (3, 1)
     assert (report.thinking.with_, report.thinking.without, report.thinking.faulty) == (1, 1, 2)
