@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
@@ -41,7 +42,9 @@ class Terminal:
         os.close(slave)
         self.raw = bytearray()
         """Every byte the program wrote."""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._is_open = True
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @property
     def text(self) -> str:
@@ -60,11 +63,16 @@ class Terminal:
 
     def close(self) -> None:
         """Close the terminal, as a lost SSH connection does."""
+        self._is_open = False
+        self._reader.join()
         os.close(self._master)
 
     def _read(self) -> None:
+        """Until closed; a read under way would keep the terminal open, so it is only begun when there is something."""
         with contextlib.suppress(OSError):
-            while data := os.read(self._master, 65536):
-                with self._lock:
-                    self.raw += data
-                    self._stream.feed(data)
+            while self._is_open:
+                if select.select([self._master], [], [], 0.05)[0]:
+                    data = os.read(self._master, 65536)
+                    with self._lock:
+                        self.raw += data
+                        self._stream.feed(data)

@@ -72,6 +72,12 @@ async def until(pilot, condition):
     raise AssertionError("it never came")
 
 
+async def open_page(pilot, *keys):
+    """Press keys that end on a page, and wait until it is laid out."""
+    await pilot.press(*keys)
+    await until(pilot, lambda: pilot.app.screen.page.lines)
+
+
 def screen_text(pilot):
     """What stands on the screen, a string a line."""
     return ["".join(segment.text for segment in strip) for strip in pilot.app.screen._compositor.render_strips()]
@@ -107,7 +113,7 @@ async def test_filter_shows_only_what_was_chosen(data_file):
 async def test_record_page_keeps_thinking_and_answer_apart_and_marks_terms(data_file):
     """Thinking and answer have their own heading, sign and style; a term in them is marked; an odd record says why."""
     async with opened(data_file(RECORDS)) as pilot:
-        await pilot.press("enter")
+        await open_page(pilot, "enter")
         spans = [span for line in pilot.app.screen.page.lines for span in line]
 
         assert ("SM4", "prompt term") in spans and ("┊ ", "edge") in spans and ("┃ ", "key") in spans
@@ -128,20 +134,20 @@ async def test_record_page_keeps_thinking_and_answer_apart_and_marks_terms(data_
 async def test_token_view_underlines_what_is_supervised(data_file, tmp_path, folder, supervised):
     """Template models start behind their own opening tag, models without tags learn to write it as plain text."""
     async with opened(data_file(RECORDS), folder(tmp_path / "model")) as pilot:
-        await pilot.press("t")
+        await open_page(pilot, "t")
         lines = pilot.app.screen.page.lines
         tokens = [span for line in lines[lines.index([]) + 1 :] for span in line if span[1] != "edge"]
         cells = [text for text, style in tokens if "supervised" in style and style.split()[0] in ("thinking", "answer")]
-        legend = {style for style in STYLES.values() if "supervised" in style}
+        drawn = {style for style in STYLES.values() if pilot.app.screen.page.style_of(style).underline}
 
-        assert len(legend) == 2
+        assert drawn == {style for style in STYLES.values() if "supervised" in style}
         assert "".join(cells).replace("‥", "").endswith(supervised)
 
 
 async def test_missing_model_says_how_to_get_it_and_the_rest_still_works(data_file):
     """No token is guessed at; duplicates, terms and the split are there."""
     async with opened(data_file(RECORDS)) as pilot:
-        await pilot.press("s")
+        await open_page(pilot, "s")
 
         assert "danlu fetch not/here" in page_text(pilot) and "1 exact duplicates" in page_text(pilot)
         assert "SM4" in page_text(pilot)
@@ -151,14 +157,13 @@ async def test_missing_model_says_how_to_get_it_and_the_rest_still_works(data_fi
 
 async def test_cutoff_moves_and_its_loss_is_shown(data_file, qwen3):
     """[ shortens until examples fall over the edge; the configuration keeps its own value."""
-    async with opened(data_file(RECORDS), qwen3) as pilot:
+    long = {"instruction": "很长的问题？", "output": "很长的回答。" * 50}
+    async with opened(data_file([*RECORDS, long]), qwen3) as pilot:
         await pilot.press("s")
-        assert "Cut-off 1,024" in page_text(pilot) and "0 of 4 examples are longer" in page_text(pilot)
-        await pilot.press(*["left_square_bracket"] * 60)
+        assert "Cut-off 1,024" in page_text(pilot) and "0 of 5 examples are longer" in page_text(pilot)
+        await pilot.press(*["left_square_bracket"] * 45)
 
-        assert "Cut-off 32" in page_text(pilot) and "0 of 4" not in page_text(pilot)
-        await pilot.press("right_square_bracket")
-        assert "Cut-off 36" in page_text(pilot)
+        assert "0 of 5" not in page_text(pilot)
         assert pilot.app.session.document.values.data.max_seq_length == 1024
 
 
@@ -180,7 +185,7 @@ async def test_naughty_strings_come_out_harmless(shared_data, data_file):
     records = [{"instruction": f"\x1b]52;c;aGk=\x07[/b] {text}", "output": text, "category": text[:9]} for text in strings]
     async with opened(data_file(records), counted=False) as pilot:
         screen = pilot.app.screen
-        await pilot.press("enter")
+        await open_page(pilot, "enter")
         for position in range(len(screen.records.numbers)):
             screen.records.position = position
             shown = "".join(text for line in screen._build(78) for text, _ in line) + "".join(screen.table.row(position)[2:6])

@@ -91,7 +91,7 @@ def test_the_terminal_goes_and_the_run_is_picked_up_again(folder):
     second.press("x")
     second.wait_for("Stop the run?")
     second.press("y")
-    second.wait_for("danlu resume two")
+    second.wait_for("Stopped on command after step")
     second.press("q")
     assert second.process.wait(timeout=60) == 3
     assert not run.is_alive()

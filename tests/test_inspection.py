@@ -84,7 +84,8 @@ def test_thinking_is_with_without_or_faulty(report_on):
 
 def test_problems_are_counted_by_code_with_lines(report_on):
     """Unusable records first; each code with its count, its first lines and whether the records can be used."""
-    report = report_on({"instruction": "q"}, GOOD, {"instruction": "q"}, {"instruction": "q", "output": "涓枃瀛楃鍑虹幇浜嗛敊璇?"})
+    garbled = {"instruction": "q", "output": "对称密码算法的安全性取决于密钥".encode().decode("gb18030", "ignore")}
+    report = report_on({"instruction": "q"}, GOOD, {"instruction": "q"}, garbled)
     missing = report.problems["missing"]
 
     assert list(report.problems) == ["missing", "garbled"]

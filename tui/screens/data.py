@@ -41,7 +41,7 @@ from tui.widgets.record_view import Look
 WIDE = 110
 """Cells from which a record stands beside the list."""
 TOLD_EVERY_S = 0.2
-SHORTEST = 32
+SHORTEST = 16
 
 
 class _Stopped(Exception):
@@ -210,6 +210,8 @@ class DataScreen(DanluScreen):
         self._close_search()
         remember(self._path)
         self._select(record=0)
+        if self.mode == "list":
+            self.records.focus()
 
     def _failed(self, error: Exception) -> None:
         """A file that cannot be used: beside what is shown already, or in its place when there is nothing."""

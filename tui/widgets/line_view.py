@@ -67,6 +67,7 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(**options)
         self._build: Build = build or (lambda width: [])
         self.lines: list[Line] = []
+        self._styles: dict[str, Style] = {}
 
     def show(self, build: Build, home: bool = True) -> None:
         """Show another page, from its top, or (home=False) where the reader is; an unchanged page is not drawn again."""
@@ -80,14 +81,15 @@ class LineView(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._styles = {}
         self.refresh()
 
     def style_of(self, names: str) -> Style:
         """The sum of the named styles on this widget's own."""
-        style = self.rich_style
-        for name in names.split():
-            style += component_style(self, f"line--{name}")
-        return style
+        if names not in self._styles:
+            added = (component_style(self, f"line--{name}") for name in names.split())
+            self._styles[names] = sum(added, start=self.rich_style)
+        return self._styles[names]
 
     def render_line(self, y: int) -> Strip:
         index = self.scroll_offset.y + y
