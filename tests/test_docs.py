@@ -36,3 +36,12 @@ def test_the_readmes_name_every_preset_and_only_files_that_are_there(name):
 
     assert all(f"`{preset.stem}`" in text for preset in presets())
     assert all((PROJECT / link).exists() for link in re.findall(r"\]\(([^)#:]+)\)", text))
+
+
+@pytest.mark.parametrize("package", ["data", "engine", "tui"])
+def test_every_module_has_its_place_in_the_design(package):
+    """A stranger finds each file in docs/design.md."""
+    text = (PROJECT / "docs" / "design.md").read_text(encoding="utf-8")
+    modules = [path.relative_to(PROJECT / package) for path in (PROJECT / package).rglob("*.py") if path.name != "__init__.py"]
+
+    assert [str(module) for module in modules if f"`{module}`" not in text] == []

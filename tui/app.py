@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,11 @@ class DanluApp(App[None]):
         return FURNACE.variables
 
     def run(self, **options) -> None:
-        """Run until left. The mouse stays with the terminal over SSH, where selecting text matters more."""
+        """Run until left. The mouse stays with the terminal over SSH, where selecting text matters more.
+
+        A hang-up ends the console even where the shell ignores it (nohup): without a terminal it would spin at full load.
+        """
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         super().run(**{"mouse": "SSH_CONNECTION" not in os.environ} | options)
 
     def on_mount(self) -> None:
