@@ -77,11 +77,18 @@ class SampleView(SteadyView):
             parts.append(f"{self._glyphs.running} {tr('train.sample.writing')}")
         self.name_border(" · ".join(parts), well_formed_rate(self._state))
 
+    @property
+    def _prompt_opens(self) -> bool:
+        return self._state.data is None or self._state.data.thinking_style != "plain"
+
     def _lines(self, width: int, height: int) -> list[Line]:
         sample = self._sample()
         if sample is None:
             return centred(tr(f"train.sample.{self._nothing()}"), width, height)
-        thinking, answer = split_live(sample.text) if isinstance(sample, LiveSample) else (sample.thinking, sample.answer)
+        if isinstance(sample, LiveSample):
+            thinking, answer = split_live(sample.text, self._prompt_opens)
+        else:
+            thinking, answer = sample.thinking, sample.answer
         lines = self._part("prompt", sample.prompt, width)
         if thinking or isinstance(sample, SampleFinished):
             lines += [[], *self._part("thinking", thinking, width)]
@@ -116,11 +123,13 @@ class SampleView(SteadyView):
         return wrap([(f"{sign} {verdict(sample)}", style), (f" · {numbers}", "dim")], width, "  ")
 
 
-def split_live(text: str) -> tuple[str, str]:
+def split_live(text: str, prompt_opens: bool) -> tuple[str, str]:
     """Thinking and answer of a text that is still growing: what follows the last closing tag is the answer.
 
-    A text without tags is thinking while it grows, because the open tag often belongs to the prompt.
+    prompt_opens: whether the open tag belongs to the prompt; else a text that does not begin with one is all answer.
     """
+    if not prompt_opens and not OPEN_TAG.match(text):
+        return "", text
     text = OPEN_TAG.sub("", text, count=1)
     closing = list(CLOSE_TAG.finditer(text))
     return (text[: closing[-1].start()], text[closing[-1].end() :]) if closing else (text, "")
