@@ -20,7 +20,7 @@ from engine.notes import Note, note
 MARGIN = 1.05
 """Room asked for above the forecast: allocator rounding and what a forecast can't know."""
 FP16_OVERFLOWS = ("qwen",)
-"""As `engine.precision.FP16_OVERFLOWS` (a test holds them equal; that module needs torch)."""
+"""Model families whose activations leave fp16's range (NaN within steps)."""
 BUSY_GIB = 1.0
 """VRAM taken by others from which on it is worth a word."""
 

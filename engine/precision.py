@@ -5,9 +5,8 @@ import time
 import torch
 
 from engine.errors import EnvironmentFault
+from engine.plan import FP16_OVERFLOWS
 
-FP16_OVERFLOWS = ("qwen",)
-"""Model families whose activations leave fp16's range (NaN within steps)."""
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual import events, work
@@ -87,11 +86,6 @@ class DanluApp(App[None]):
             self.notify(tr("common.no_screen", name=tr(f"common.tab.{tab}"), reason=str(error)), severity="error", markup=False)
             return
         self.switch_mode(tab)
-
-    def open_data(self, path: Path) -> None:
-        """Show `path` on the data screen."""
-        self.session.data_path = path
-        self.action_open("data")
 
     def edit_config(self, document: Document) -> None:
         """Edit `document` on the configuration screen."""

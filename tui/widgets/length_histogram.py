@@ -30,11 +30,6 @@ def draw_histogram(ordered: Sequence[int], cutoff: int, width: int, height: int,
     return [*rows, _axis(width, border, ascii_only), _labels(width, step, border, cutoff, ascii_only)]
 
 
-def count_over(ordered: Sequence[int], cutoff: int) -> int:
-    """How many of the sorted lengths are longer than `cutoff`."""
-    return len(ordered) - bisect_left(ordered, cutoff + 1)
-
-
 def _column_tokens(ordered: Sequence[int], cutoff: int, width: int) -> int:
     tail = ordered[min(int(len(ordered) * TAIL_QUANTILE), len(ordered) - 1)]
     return max(-(-max(tail, int(cutoff * 1.1)) // width), 1)
