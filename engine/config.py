@@ -177,9 +177,11 @@ class Checkpoint(_Section):
 
 class Parallel(_Section):
     strategy: Annotated[
-        Literal["auto", "single"],
-        Meta(description="One device for now; auto asks the planner."),
+        Literal["auto", "single", "ddp", "fsdp2"],
+        Meta(description="One process, one a GPU (ddp), or weights sharded over the GPUs (fsdp2); auto asks the planner."),
     ] = "auto"
+    num_gpus: Annotated[int, Meta(ge=0, le=1024, description="Processes on each machine; 0 lets the planner choose.")] = 0
+    num_nodes: Annotated[int, Meta(ge=1, le=1024, description="Machines that train together, each with num_gpus processes.")] = 1
 
 
 class Track(_Section):
