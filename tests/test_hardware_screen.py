@@ -71,7 +71,7 @@ async def test_the_same_lines_are_not_drawn_again(tmp_path):
     async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "Can I train this?", "GFLOP/s")
         screen = pilot.app.screen
-        screen._timer.pause()
+        screen._looks.pause()
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
         asked = []

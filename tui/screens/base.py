@@ -1,6 +1,7 @@
 """What every screen has: the tab line above, the key line below, the session, one way to show an error.
 
-A screen says its `tab`, gives its widgets in `compose_body` and declares BINDINGS with `tui.keymap.bind`.
+A screen says its `tab`, gives its widgets in `compose_body` and declares BINDINGS with `tui.keymap.bind`. One that shows what
+changes by itself says how often to `look`; that happens only while it is shown.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -29,7 +31,9 @@ class DanluScreen(Screen[None]):
     """Base of the numbered screens."""
 
     tab: ClassVar[str] = ""
+    refresh_s: ClassVar[float | None] = None
     AUTO_FOCUS = ""
+    _looks: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield TabHeader(self.tab, self.session)
@@ -41,6 +45,23 @@ class DanluScreen(Screen[None]):
     def compose_body(self) -> Iterable[Widget]:
         """The widgets between the two lines."""
         raise NotImplementedError
+
+    def look(self) -> None:
+        """Find out what is to be shown now; called every `refresh_s`."""
+
+    def on_mount(self) -> None:
+        if self.refresh_s:
+            self._looks = self.set_interval(self.refresh_s, self.look)
+
+    def on_screen_resume(self) -> None:
+        self.query_one(TabHeader).refresh()
+        if self._looks:
+            self._looks.resume()
+            self.look()
+
+    def on_screen_suspend(self) -> None:
+        if self._looks:
+            self._looks.pause()
 
     @property
     def danlu(self) -> "DanluApp":

@@ -24,10 +24,8 @@ from tui.keymap import bind
 from tui.screens.base import DanluScreen
 from tui.screens.hardware_lines import Subject, machine_lines, plan_lines
 from tui.texts import tr
-from tui.widgets.bars import TabHeader
 from tui.widgets.steady import Line, SteadyView
 
-REFRESH_S = 2.0
 REFERENCE_PRESET = "qwen3-4b-24g"
 
 
@@ -35,6 +33,7 @@ class HardwareScreen(DanluScreen):
     """One scrolling page."""
 
     tab = "hardware"
+    refresh_s = 2.0
     CSS = "HardwareScreen SteadyView { height: 1fr; padding: 0 1; }"
     BINDINGS: ClassVar = [
         bind("down,j", "scroll(1)", "hardware.keys.down", shown_as="↓ j"),
@@ -72,18 +71,9 @@ class HardwareScreen(DanluScreen):
         yield SteadyView(self._build)
 
     def on_mount(self) -> None:
-        self._timer = self.set_interval(REFRESH_S, self._look)
         run = self.session.run
         if run is None or not run.is_alive():  # a run that trains is not disturbed unasked
             self.action_measure()
-
-    def on_screen_resume(self) -> None:
-        self._timer.resume()
-        self.query_one(TabHeader).refresh()
-        self._look()
-
-    def on_screen_suspend(self) -> None:
-        self._timer.pause()
 
     def action_scroll(self, lines: int) -> None:
         """Move the page."""
@@ -104,9 +94,9 @@ class HardwareScreen(DanluScreen):
 
     def on_hardware_screen_measured(self, message: Measured) -> None:
         self._rate, self._is_measuring = message.rate, False
-        self._look()
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Look at the machine, once at a time."""
         if not self._is_looking:
             self._is_looking = True

@@ -27,13 +27,12 @@ from tui.widgets.dialogs import Confirm
 from tui.widgets.run_table import RunTable
 from tui.widgets.steady import Line, SteadyView
 
-REFRESH_S = 2.0
-
 
 class RunsScreen(DanluScreen):
     """A list and, on demand, curves below it."""
 
     tab = "runs"
+    refresh_s = 2.0
     CSS = """
     RunsScreen #table { height: 1fr; }
     RunsScreen #comparison { height: 2fr; }
@@ -82,18 +81,9 @@ class RunsScreen(DanluScreen):
     # Looking
 
     def on_mount(self) -> None:
-        self._timer = self.set_interval(REFRESH_S, self._look)
         self._draw()
 
-    def on_screen_resume(self) -> None:
-        self._timer.resume()
-        self.query_one(TabHeader).refresh()
-        self._look()
-
-    def on_screen_suspend(self) -> None:
-        self._timer.pause()
-
-    def _look(self) -> None:
+    def look(self) -> None:
         """Look at the folder, once at a time."""
         if self._is_looking:
             self._look_again = True
@@ -117,7 +107,7 @@ class RunsScreen(DanluScreen):
         if self._is_comparing and message.curves is not None:
             self.query_one(Comparison).draw(message.curves)
         if self._look_again:
-            self._look()
+            self.look()
 
     # Drawing
 
@@ -170,14 +160,14 @@ class RunsScreen(DanluScreen):
         table.move(1)
         self._draw()
         if self._is_comparing:
-            self._look()
+            self.look()
 
     def action_compare(self) -> None:
         """Show the curves of the marked runs, else of the current one; again to close."""
         self._is_comparing = not self._is_comparing and bool(self._rows)
         if self._is_comparing:
             self.query_one(Comparison).draw(None)
-            self._look()
+            self.look()
         self._draw()
 
     def _compared(self) -> list[Row]:
@@ -231,4 +221,4 @@ class RunsScreen(DanluScreen):
             self.session.run = None
             self.query_one(TabHeader).refresh()
         self.say(tr("runs.delete.done", name=row.run.name))
-        self._look()
+        self.look()

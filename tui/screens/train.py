@@ -21,7 +21,6 @@ from tui.keymap import bind
 from tui.screens.base import DanluScreen
 from tui.sentences import Sentence, answer, command_name
 from tui.texts import tr
-from tui.widgets.bars import TabHeader
 from tui.widgets.chart import Chart, centred
 from tui.widgets.dialogs import Ask, Confirm
 from tui.widgets.log_view import LogView
@@ -117,7 +116,6 @@ class TrainScreen(DanluScreen):
                 self._follower = FollowThread(run, receive, self.session.is_launching)
                 self._follower.start()
             self.session.is_launching = False
-        self.query_one(TabHeader).refresh()
         self._draw()
 
     def on_unmount(self) -> None:
