@@ -6,6 +6,7 @@ jams its reader.
 """
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -19,7 +20,10 @@ import msgspec
 from engine import commands, events
 
 HELD_BACK = 10_000
-"""Events kept in memory while the disk refuses them; beyond it the oldest sample pieces and hardware lines go first."""
+"""Events kept in memory while the disk refuses them; beyond it sample pieces and the machine's load go first, oldest before newer."""
+EXPENDABLE = (b'{"type":"sample_text"', b'{"type":"hardware"')
+"""What a run can be understood without: a finished sample repeats its pieces, the next load replaces the last."""
+BLOCK = 1 << 20
 
 T = TypeVar("T")
 
@@ -27,57 +31,99 @@ T = TypeVar("T")
 class EventWriter:
     """Appends events with gapless `seq`. Emitting never raises and never waits for a reader.
 
-    When the disk refuses (full, quota), events are held back in memory in order and written when it takes them again.
+    When the disk refuses (full, quota), events are held back in memory in order and written when it takes them again; a gap
+    in `seq` is an event that even the memory had no room for, and a warning `events_lost` then says how many.
     Thread-safe: the loop and the hardware sampler share one writer.
     """
 
     def __init__(self, path: Path):
-        """Continue `path` (made if missing): a torn last line of a killed writer is cut off."""
+        """Continue `path` (made if missing): a torn last line of a killed writer is cut off. Raises OSError."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._seq = _repair(self._file)
         self._held: deque[bytes] = deque()
+        self._torn_at: int | None = None
+        """Where a line that was written in part begins, as long as it could not be taken back."""
+        self._lost = 0
         self._lock = threading.Lock()
 
     def emit(self, event: events.Event) -> None:
         """Append `event` with the next `seq` and the time of now."""
         with self._lock:
-            stamped = msgspec.structs.replace(event, seq=self._seq, time=time.time())
-            self._seq += 1
-            self._held.append(events.encode(stamped))
+            self._hold(event)
             self._flush()
+            if self._lost and not self._held:
+                lost, self._lost = self._lost, 0
+                self._hold(events.Warning(code="events_lost", text=f"the disk took nothing for so long that {lost} events were given up"))
+                self._flush()
 
-    def close(self) -> None:
-        """Try once more to write what is held back, sync, and close."""
+    def close(self) -> int:
+        """Try once more to write what is held back, sync, and close; return how many events are lost now."""
         with self._lock:
             self._flush()
-            with contextlib.suppress(OSError):  # a disk that refuses to sync must not turn a finished run into a failed one
+            # A disk that refuses to sync must not turn a finished run into a failed one.
+            with contextlib.suppress(OSError):
                 os.fsync(self._file)
-            os.close(self._file)
+            with contextlib.suppress(OSError):
+                os.close(self._file)
+            return self._lost + len(self._held)
+
+    def _hold(self, event: events.Event) -> None:
+        self._held.append(events.encode(msgspec.structs.replace(event, seq=self._seq, time=time.time())))
+        self._seq += 1
+        if len(self._held) > HELD_BACK:
+            self._give_up_one()
+
+    def _give_up_one(self) -> None:
+        index = next((index for index, line in enumerate(self._held) if line.startswith(EXPENDABLE)), 0)
+        del self._held[index]
+        self._lost += 1
 
     def _flush(self) -> None:
-        """Write held lines in order; on refusal leave the rest (cutting back a half-written line) for the next call."""
+        """Write held lines in order; on refusal leave the rest for the next call, a half-written line taken back."""
         while self._held:
-            end = os.lseek(self._file, 0, os.SEEK_END)
             try:
-                written = os.write(self._file, self._held[0])
+                end = os.lseek(self._file, 0, os.SEEK_END) if self._torn_at is None else self._torn_at
+                written = os.pwrite(self._file, self._held[0], end)
             except OSError:
                 return
             if written < len(self._held[0]):
-                os.ftruncate(self._file, end)
+                self._take_back(end)
                 return
+            self._torn_at = None
             self._held.popleft()
+
+    def _take_back(self, end: int) -> None:
+        try:
+            os.ftruncate(self._file, end)
+            self._torn_at = None
+        except OSError:
+            self._torn_at = end  # the next line is written over it
 
 
 def _repair(file: int) -> int:
-    """Cut a torn last line off and return the next `seq`."""
-    size = os.fstat(file).st_size
-    start = max(0, size - (1 << 20))
-    tail = os.pread(file, size - start, start)
-    whole = tail.rfind(b"\n") + 1
-    os.ftruncate(file, start + whole)
-    lines = tail[:whole].splitlines()
-    last = next((event for line in reversed(lines) if (event := events.decode(line))), None)
-    return last.seq + 1 if last else 0
+    """Cut a torn last line off, however long it is, and return the next `seq`."""
+    end = os.fstat(file).st_size
+    whole = _line_start(file, end)
+    if whole < end:
+        os.ftruncate(file, whole)
+    while whole > 0:
+        start = _line_start(file, max(0, whole - BLOCK))
+        lines = os.pread(file, whole - start, start).splitlines()
+        if last := next((event for line in reversed(lines) if (event := events.decode(line)) and event.seq >= 0), None):
+            return last.seq + 1
+        whole = start
+    return 0
+
+
+def _line_start(file: int, end: int) -> int:
+    """Byte after the last newline before `end`, 0 without one."""
+    while end > 0:
+        start = max(0, end - BLOCK)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 class Tail:
@@ -88,11 +134,16 @@ class Tail:
         self.offset = offset
         """Byte after the last whole line read."""
         self._decode = decode
+        self._unfinished = -1
+        """Size of the file when it last ended in a line without its newline: until it grows there is nothing to read again."""
 
     def read(self, max_bytes: int = 8 << 20) -> list[T]:
         """What is new, at most about `max_bytes` at a time; [] when nothing is. Lines that don't decode are passed over."""
         try:
             with open(self.path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size == self._unfinished:
+                    return []
                 file.seek(self.offset)
                 block = file.read(max_bytes)
                 if b"\n" not in block and len(block) == max_bytes:
@@ -101,16 +152,23 @@ class Tail:
             return []
         whole = block[: block.rfind(b"\n") + 1]
         self.offset += len(whole)
+        self._unfinished = size if not whole else -1
         return [item for line in whole.splitlines() if (item := self._decode(line)) is not None]
 
 
 def append_command(path: Path, command: commands.Command) -> None:
     """Append one command; several consoles may do so at once (one O_APPEND write each).
 
-    Raises OSError where the file can't be written (the caller tells the user).
+    A line that another console left unfinished is ended first, so that it spoils only itself.
+    Raises OSError where the file can't be written whole (the caller tells the user).
     """
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    line = commands.encode(command)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(file, commands.encode(command))
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        if os.write(file, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(file)

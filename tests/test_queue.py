@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from engine import commands, events
+from engine import commands, events, queue
 from engine.queue import EventWriter, Tail, append_command
+from tui.fold import RunState, fold_all
 
 
 def read_all(path):
@@ -48,15 +49,15 @@ def test_a_torn_last_line_is_cut_and_seq_goes_on(run_dir):
 def test_a_full_disk_holds_events_back_and_loses_none(run_dir, monkeypatch):
     """While writes are refused nothing raises; once there is room all events arrive in order."""
     writer = EventWriter(run_dir.events)
-    real_write = os.write
+    real_write = os.pwrite
 
-    def refuse(file, data):
+    def refuse(file, data, offset):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", refuse)
+    monkeypatch.setattr(os, "pwrite", refuse)
     for index in range(5):
         writer.emit(events.Phase(name="train", done=index))
-    monkeypatch.setattr(os, "write", real_write)
+    monkeypatch.setattr(os, "pwrite", real_write)
     writer.emit(events.Phase(name="train", done=5))
     writer.close()
 
@@ -66,14 +67,133 @@ def test_a_full_disk_holds_events_back_and_loses_none(run_dir, monkeypatch):
 def test_a_half_written_line_on_a_full_disk_is_taken_back(run_dir, monkeypatch):
     """A short write leaves no torn line between two whole ones."""
     writer = EventWriter(run_dir.events)
-    real_write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: real_write(file, data[:7]))
+    real_write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, offset: real_write(file, data[:7], offset))
     writer.emit(events.Phase(name="load"))
-    monkeypatch.setattr(os, "write", real_write)
+    monkeypatch.setattr(os, "pwrite", real_write)
     writer.emit(events.Phase(name="train"))
     writer.close()
 
     assert [event.name for event in read_all(run_dir.events)] == ["load", "train"]
+
+
+def test_a_part_that_cannot_be_taken_back_is_written_over(run_dir, monkeypatch):
+    """A disk that neither takes a whole line nor lets the half be cut off spoils no later event."""
+    writer = EventWriter(run_dir.events)
+    writer.emit(events.Phase(name="load"))
+    real_write, real_truncate = os.pwrite, os.ftruncate
+
+    def refuse(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pwrite", lambda file, data, offset: real_write(file, data[:9], offset))
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    writer.emit(events.Phase(name="train"))
+    monkeypatch.setattr(os, "pwrite", real_write)
+    monkeypatch.setattr(os, "ftruncate", real_truncate)
+    writer.emit(events.Phase(name="save"))
+    writer.close()
+
+    assert [(event.seq, event.name) for event in read_all(run_dir.events)] == [(0, "load"), (1, "train"), (2, "save")]
+
+
+def test_what_memory_had_no_room_for_is_counted(run_dir, monkeypatch):
+    """A disk that stays full costs the machine's load first; the gap in seq is as wide as the warning says."""
+    monkeypatch.setattr(queue, "HELD_BACK", 10)
+    writer = EventWriter(run_dir.events)
+    real_write = os.pwrite
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    for number in range(20):
+        writer.emit(events.Hardware(gpus=[], rss_gib=1.0, cpu_percent=1.0) if number % 2 else events.Phase(name="train", done=number))
+    monkeypatch.setattr(os, "pwrite", real_write)
+    writer.emit(events.Phase(name="save"))
+    lost = writer.close()
+    written = read_all(run_dir.events)
+
+    assert lost == 0
+    assert [event.done for event in written if isinstance(event, events.Phase) and event.name == "train"] == list(range(2, 20, 2))
+    assert isinstance(written[-1], events.Warning) and written[-1].code == "events_lost" and " 11 events" in written[-1].text
+    assert fold_all(RunState(), written).missed == 11
+
+
+def test_a_disk_that_stays_full_is_told_at_the_end(run_dir, monkeypatch):
+    """What could not be written by the end is counted, for the engine to say."""
+    writer = EventWriter(run_dir.events)
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    writer.emit(events.Phase(name="train"))
+
+    assert writer.close() == 1
+
+
+@pytest.mark.parametrize("size", [10, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_a_torn_line_of_any_length_is_cut_whole(run_dir, size):
+    """A sample of megabytes cut off by a kill leaves neither its half nor a restarted numbering."""
+    writer = EventWriter(run_dir.events)
+    writer.emit(events.Phase(name="load"))
+    writer.close()
+    with open(run_dir.events, "ab") as file:
+        file.write(b'{"type":"sample_text","text":"' + b"x" * size)
+    second = EventWriter(run_dir.events)
+    second.emit(events.Phase(name="train"))
+    second.close()
+
+    assert [(event.seq, event.name) for event in read_all(run_dir.events)] == [(0, "load"), (1, "train")]
+
+
+def test_numbering_goes_on_behind_lines_that_are_no_events(run_dir):
+    """However much garbage a foreign hand appended, the last real event counts."""
+    writer = EventWriter(run_dir.events)
+    writer.emit(events.Phase(name="load"))
+    writer.close()
+    with open(run_dir.events, "ab") as file:
+        file.write(b"garbage\n" * 300_000)
+    second = EventWriter(run_dir.events)
+    second.emit(events.Phase(name="train"))
+    second.close()
+
+    assert [event.seq for event in read_all(run_dir.events)] == [0, 1]
+
+
+def test_a_command_behind_an_unfinished_one_is_understood(run_dir):
+    """A console whose disk was full spoils only its own command."""
+    run_dir.commands.write_bytes(b'{"id":"torn","ti')
+    append_command(run_dir.commands, commands.Command(id="1", time=0.0, type="stop"))
+
+    assert [command.id for command in Tail(run_dir.commands, commands.decode).read()] == ["1"]
+
+
+def test_a_command_written_in_part_is_an_error(run_dir, monkeypatch):
+    """The console says that it did not go out, instead of waiting for an answer."""
+    real_write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real_write(file, data[:5]))
+
+    with pytest.raises(OSError, match="No space"):
+        append_command(run_dir.commands, commands.Command(id="1", time=0.0, type="stop"))
+
+
+def test_readers_at_different_places_each_get_everything(run_dir):
+    """One that reads often, one that reads late and one that begins in the middle see the same events."""
+    writer, often = EventWriter(run_dir.events), Tail(run_dir.events, events.decode)
+    seen, middle = [], None
+    for number in range(100):
+        writer.emit(events.Phase(name="train", done=number))
+        seen += often.read(64)
+        if number == 50:
+            middle = Tail(run_dir.events, events.decode, run_dir.events.stat().st_size)
+    writer.close()
+    while batch := often.read():
+        seen += batch
+
+    assert [event.done for event in seen] == [event.done for event in read_all(run_dir.events)] == list(range(100))
+    assert [event.done for event in middle.read()] == list(range(51, 100))
 
 
 def test_threads_share_one_writer_without_gaps(run_dir):
