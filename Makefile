@@ -6,11 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint set-up clean help
+.PHONY: demo test faults lint set-up clean help
 
 help:
 	@echo "make demo   train the bundled demo: a real small model on the bundled cryptography set"
 	@echo "make test   every check that CI runs: lint, import rules, tests"
+	@echo "make faults kill, starve and damage real runs for half an hour and print what was lost"
 	@echo "make clean  remove the virtual environment"
 
 demo: $(READY)
@@ -18,6 +19,9 @@ demo: $(READY)
 
 test: lint
 	@$(BIN)/python -m pytest
+
+faults: $(READY)
+	@$(BIN)/python -m tests.faults
 
 lint: $(READY)
 	@$(BIN)/ruff check .

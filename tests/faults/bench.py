@@ -1,0 +1,115 @@
+"""The frame of every fault: a seed, a folder, a clock, and the count of what was put in, survived and lost."""
+
+import contextlib
+import importlib
+import os
+import pkgutil
+import random
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from tests import faults
+
+
+class NotHere(Exception):
+    """This machine cannot show the fault (no GPU, no second core, not root …); the text says why."""
+
+
+@dataclass
+class Bench:
+    """What one fault works with. random: seeded by run and fault.  folder: empty and its own.  shared: kept for all faults of
+    a call, for what is dear to make (a tiny model, an undisturbed run).  quick: the subset inside `make test`."""
+
+    name: str
+    seed: int
+    folder: Path
+    shared: Path
+    quick: bool
+    deadline: float
+    injected: int = 0
+    survived: int = 0
+    losses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(f"{self.seed} {self.name}")
+
+    @contextlib.contextmanager
+    def injection(self, what: str) -> Iterator[None]:
+        """One fault put in. Whatever the body raises, an assertion above all, is a loss; the harness goes on."""
+        self.injected += 1
+        try:
+            yield
+            self.survived += 1
+        except NotHere:
+            self.injected -= 1
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            text = str(error).strip() or type(error).__name__
+            self.losses.append(f"{what}: {text[:2000]} ({Path(place.filename).name}:{place.lineno})")
+
+    def count(self, quick: int, full: int) -> int:
+        """How often: `quick` times inside `make test`, `full` times in `make faults`."""
+        return quick if self.quick else full
+
+    def some(self, everything: Sequence, quick: int) -> Sequence:
+        """All of `everything`, or `quick` of them drawn by the seed."""
+        return self.random.sample(everything, quick) if self.quick and len(everything) > quick else everything
+
+    def in_time(self) -> bool:
+        """Whether there is time for one more; a fault that ends before its count says so in `notes`."""
+        return time.monotonic() < self.deadline
+
+    def note(self, text: str) -> None:
+        """A figure that belongs into the table's last column."""
+        self.notes.append(text)
+
+
+def modules() -> dict[str, ModuleType]:
+    """Every fault by its name ("F6"), in order."""
+    names = sorted(found.name for found in pkgutil.iter_modules(faults.__path__) if found.name[0] == "f" and found.name[1:3].isdecimal())
+    return {f"F{int(name[1:3])}": importlib.import_module(f"tests.faults.{name}") for name in names}
+
+
+def run_fault(name: str, module: ModuleType, seed: int, shared: Path, quick: bool = False) -> Bench:
+    """Put one fault in, within its own time, and return what came of it."""
+    with tempfile.TemporaryDirectory(prefix=f"danlu-{name}-") as folder:
+        bench = Bench(name, seed, Path(folder), shared, quick, time.monotonic() + module.SECONDS)
+        try:
+            module.inject(bench)
+        except NotHere as reason:
+            bench.note(f"not shown here: {reason}")
+        except Exception:
+            bench.losses.append(f"the harness itself failed: {traceback.format_exc(limit=-3)}")
+        return bench
+
+
+def run_faults(names: Sequence[str], seed: int, quick: bool, tell: Callable[[str], None]) -> bool:
+    """Run the named faults, tell their table line by line, then every loss; return whether nothing was lost."""
+    known = modules()
+    tell(f"seed {seed}, {os.cpu_count()} cores; the same seed draws the same faults, but a kill lands where the clock says")
+    tell(_line("fault", "injected", "survived", "lost", "seconds", "what"))
+    benches = []
+    with tempfile.TemporaryDirectory(prefix="danlu-faults-") as shared:
+        for name in names:
+            began = time.monotonic()
+            bench = run_fault(name, known[name], seed, Path(shared), quick)
+            benches.append(bench)
+            what = "; ".join([known[name].TITLE, *bench.notes])
+            tell(_line(name, bench.injected, bench.survived, len(bench.losses) or "nothing", f"{time.monotonic() - began:.0f}", what))
+    for bench in benches:
+        for loss in bench.losses:
+            tell(f"{bench.name} LOST {loss}")
+    tell(_line("all", sum(b.injected for b in benches), sum(b.survived for b in benches), sum(len(b.losses) for b in benches) or "nothing"))
+    return not any(bench.losses for bench in benches)
+
+
+def _line(*cells: object) -> str:
+    widths = (6, 9, 9, 8, 8, 0)
+    return " ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=False)).rstrip()
