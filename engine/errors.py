@@ -1,5 +1,7 @@
 """The engine's members of the `DanluError` family. No formatting, no catching."""
 
+import errno
+
 from data.errors import DanluError
 
 
@@ -31,3 +33,9 @@ class DoesNotFit(DanluError):
     """The plan cannot fit the machine's memory in any offered way."""
 
     exit_code = 1
+
+
+class DiskFull(EnvironmentFault):
+    """No room on the disk, or in the user's quota, for what is to be saved; waiting may cure it."""
+
+    ERRNOS = (errno.ENOSPC, errno.EDQUOT)

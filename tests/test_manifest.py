@@ -10,7 +10,8 @@ from engine.errors import EnvironmentFault, RunError
 
 
 def save(run, step, content=b"weights" * 1000):
-    return manifest.write_verified(run.checkpoint(step), lambda folder: (folder / "a.bin").write_bytes(content), len(content))
+    write = lambda folder: (folder / "a.bin").write_bytes(content)  # noqa: E731
+    return manifest.write_verified(run.checkpoint(step), write, len(content), {"step": step})
 
 
 def test_what_was_saved_verifies(run_dir):
@@ -90,6 +91,58 @@ def test_rotation_keeps_two_verified_ones_at_least(run_dir):
     manifest.rotate(run_dir, keep=2)
 
     assert [path.name for path in run_dir.checkpoints()] == ["checkpoint-4", "checkpoint-3", "checkpoint-2"]
+
+
+def test_the_pinned_checkpoint_outlives_the_rotation(run_dir):
+    """The best one stays however old it is."""
+    for step in (1, 2, 3, 4, 5):
+        save(run_dir, step)
+
+    manifest.rotate(run_dir, keep=2, pinned=2)
+
+    assert [path.name for path in run_dir.checkpoints()] == ["checkpoint-5", "checkpoint-4", "checkpoint-2"]
+
+
+def test_a_checkpoint_under_another_name_is_not_taken(run_dir):
+    """A copy of step 1 called checkpoint-9 would silently go back eight steps."""
+    save(run_dir, 1)
+    run_dir.checkpoint(1).rename(run_dir.checkpoint(9))
+    save(run_dir, 2)
+
+    found, skipped = manifest.newest_verified(run_dir)
+
+    assert found == run_dir.checkpoint(2)
+    assert skipped == ["checkpoint-9: was saved at step 1, under another name"]
+
+
+def test_a_replaced_folder_is_never_missing(run_dir, monkeypatch):
+    """When the second rename of a replacement is refused, the old folder stands where it was."""
+    save(run_dir, 1, b"old")
+    real, calls = os.rename, []
+
+    def second_fails(source, target):
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", second_fails)
+        with pytest.raises(EnvironmentFault, match="Input/output"):
+            save(run_dir, 1, b"new")
+
+    assert (run_dir.checkpoint(1) / "a.bin").read_bytes() == b"old"
+    assert manifest.newest_verified(run_dir)[0] == run_dir.checkpoint(1)
+
+
+def test_a_replacement_killed_half_way_is_put_back(run_dir):
+    """The old folder was moved aside and the new one not yet there: the next start finds the old one."""
+    save(run_dir, 1)
+    run_dir.checkpoint(1).rename(run_dir.path / ".old-checkpoint-1")
+
+    manifest.sweep(run_dir)
+
+    assert manifest.newest_verified(run_dir) == (run_dir.checkpoint(1), [])
 
 
 def test_leftovers_of_a_killed_save_are_swept(run_dir):
