@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -16,13 +16,15 @@ class Turn(Struct, frozen=True):
 
 
 class Conversation(Struct, frozen=True):
-    """turns: in order, without system turns at the start (they are in `system`).  tools: JSON schemas the assistant may call."""
+    """turns: in order, without system turns at the start (they are in `system`).  tools: JSON schemas the assistant may call.
+    source: what it belongs to (a dialogue, a document), '' for nothing."""
 
     turns: tuple[Turn, ...]
     system: str = ""
     difficulty: str = ""
     category: str = ""
     tools: tuple[dict[str, Any], ...] = ()
+    source: str = ""
 
     @property
     def has_thinking(self) -> bool:
@@ -31,7 +33,7 @@ class Conversation(Struct, frozen=True):
 
     def with_system(self, system: str) -> "Conversation":
         """The same conversation with this system prompt if it brings none."""
-        return self if self.system or not system else Conversation(self.turns, system, self.difficulty, self.category, self.tools)
+        return self if self.system or not system else structs.replace(self, system=system)
 
     def before(self, turn: int) -> "Conversation":
         """The same conversation up to, but without, turn number `turn`."""
@@ -50,4 +52,4 @@ class Conversation(Struct, frozen=True):
         return "\n".join(turn.content for turn in self.turns)
 
     def _with_turns(self, turns: tuple[Turn, ...]) -> "Conversation":
-        return Conversation(turns, self.system, self.difficulty, self.category, self.tools)
+        return structs.replace(self, turns=turns)

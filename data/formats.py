@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from data import thinking
 from data.conversation import Conversation, Role, Turn
+from data.errors import DataError
 from data.thinking import split_thinking
 
 FORMATS = ("alpaca", "sharegpt", "messages", "query_response")
@@ -21,11 +22,19 @@ RESPONSE_FIELDS = ("response", "answer", "std_answer", "completion", "output")
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "thought", "cot", "Complex_CoT", "chain_of_thought")
 CATEGORY_FIELDS = ("category", "class", "topic")
 SHAREGPT_FIELDS = ("conversations", "conversation")
+SOURCE_FIELDS = ("conversation_id", "dialogue_id", "dialog_id", "session_id", "source_id", "document_id", "doc_id", "source")
+"""What says that records belong together, for a split that keeps them so."""
+LIST_COLUMNS = (*SHAREGPT_FIELDS, "messages", "history", "instances", "tools")
+"""Fields that hold lists; a table has them as JSON in a cell."""
 ROLES: dict[str, Role] = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "bot": "assistant", "model": "assistant",
     "chatgpt": "assistant", "system": "system", "developer": "system", "observation": "tool", "tool": "tool",
     "function_response": "tool", "tool_response": "tool", "function": "tool",
 }  # fmt: skip
+_KNOWN_FIELDS = frozenset({
+    "instruction", "input", "output", "system", "difficulty", "history", "messages", "tools", "instances",
+    *QUESTION_FIELDS, *RESPONSE_FIELDS, *REASONING_FIELDS, *CATEGORY_FIELDS, *SHAREGPT_FIELDS, *SOURCE_FIELDS,
+})  # fmt: skip
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 
@@ -72,6 +81,36 @@ def detect(raw: dict[str, Any]) -> str | None:
     return None
 
 
+def is_known_field(name: str) -> bool:
+    """Whether some layout knows a field of this name."""
+    return name in _KNOWN_FIELDS
+
+
+def check_columns(columns: Iterable[str]) -> None:
+    """Raise DataError for a pair of data.columns that is not "name=theirs" with a name that some layout knows."""
+    for pair in columns:
+        ours, separator, theirs = pair.partition("=")
+        if not separator or not theirs.strip() or not is_known_field(ours.strip()):
+            known = ", ".join(sorted(_KNOWN_FIELDS))
+            raise DataError(f"data.columns: {pair!r} is not NAME=THEIRS, for example 'output=回答', with a NAME of: {known}")
+
+
+def rename(raw: dict[str, Any], columns: Iterable[str]) -> dict[str, Any]:
+    """The record with the fields of data.columns under the names they are to be read by."""
+    pairs = [tuple(part.strip() for part in pair.split("=", 1)) for pair in columns]
+    found = {ours: raw[theirs] for ours, theirs in pairs if theirs in raw}
+    return {name: value for name, value in raw.items() if name not in {theirs for _, theirs in pairs}} | found if found else raw
+
+
+def records_in(value: Any) -> list[Any]:
+    """The records one value of a file stands for: one, or one for each of its `instances` (self-instruct's layout)."""
+    instances = value.get("instances") if isinstance(value, dict) else None
+    if not isinstance(instances, list) or not instances or not all(isinstance(one, dict) for one in instances):
+        return [value]
+    common = {name: field for name, field in value.items() if name != "instances"}
+    return [common | one for one in instances]
+
+
 def convert(raw: dict[str, Any], format: str) -> tuple[Conversation | None, list[Problem]]:
     """The conversation of a record in `format` ("auto" detects it) and what is wrong with it; None when it cannot be used."""
     remarks: list[Problem] = []
@@ -100,7 +139,8 @@ def _conversation(raw: dict[str, Any], said: list[Said], remarks: list[Problem])
         raise RecordError(said[0].field, "starts_without_question", text)
     turns = tuple(_turn(one, remarks) for one in said)
     system = "\n".join(text for text in systems if text.strip())
-    return Conversation(turns, system, _label(raw, ("difficulty",)), _label(raw, CATEGORY_FIELDS), _tools(raw))
+    labels = (_label(raw, names) for names in (("difficulty",), CATEGORY_FIELDS))
+    return Conversation(turns, system, *labels, _tools(raw), _source(raw))
 
 
 def _turn(said: Said, remarks: list[Problem]) -> Turn:
@@ -278,6 +318,15 @@ def _label(raw: dict[str, Any], names: Iterable[str]) -> str:
             raise _wrong_type(name, value, "a text or a number")
         if value not in (None, ""):
             return str(value)
+    return ""
+
+
+def _source(raw: dict[str, Any]) -> str:
+    """What the record belongs to, with the field's name, since an id of a document is none of a conversation; '' for nothing."""
+    for name in SOURCE_FIELDS:
+        value = raw.get(name)
+        if isinstance(value, (str, int)) and value != "":
+            return f"{name}={value}"
     return ""
 
 

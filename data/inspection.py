@@ -4,7 +4,6 @@ The pieces are public, because the data screen shows the same findings one after
 It changes nothing and drops nothing.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -149,13 +148,10 @@ def is_thinking_fault(fault: Fault) -> bool:
 
 
 def remarks_by_record(dataset: Dataset) -> dict[int, list[Fault]]:
-    """The reader's remarks on each usable record. A remark knows its place among all values, a record only among the usable ones."""
-    bad = sorted({fault.position for fault in dataset.faults})
-    unusable = set(bad)
+    """The reader's remarks on each usable record."""
     found: dict[int, list[Fault]] = {}
     for remark in dataset.remarks:
-        if remark.position not in unusable:
-            found.setdefault(remark.position - bisect_left(bad, remark.position), []).append(remark)
+        found.setdefault(remark.record, []).append(remark)
     return found
 
 

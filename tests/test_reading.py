@@ -1,13 +1,13 @@
 """Data files: whatever they turn out to be, records come out or one clear message does."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import DataError
-from data.json_values import values
 from data.reading import read_file
 
 RECORDS = [{"instruction": f"问题{number}", "output": f"<think>想{number}</think>答案{number}"} for number in range(3)]
@@ -113,7 +113,8 @@ def test_a_broken_array_says_that_reading_stopped(tmp_path, tail):
     dataset = read_file(tmp_path / "d.json")
 
     assert len(dataset.records) == 2
-    assert len(dataset.faults) == 1 and dataset.faults[0].code == "broken_json" and "not" in dataset.faults[0].text
+    assert {fault.code for fault in dataset.faults} == {"broken_json"}
+    assert re.search(r"(nothing|not) .*read$", dataset.faults[-1].text)
 
 
 def test_damaged_bytes_lose_only_their_record(tmp_path):
@@ -180,11 +181,18 @@ def test_an_empty_thinking_block_is_a_remark(tmp_path):
 
 
 @given(st.text(st.sampled_from('[]{}",:\n\r\t 0e-aNI\\u\ud800é'), max_size=60))
-def test_no_text_breaks_the_reader(text):
+def test_no_text_breaks_the_reader(tmp_path_factory, text):
     """Any text gives values and faults with lines of the file, never an exception or an endless loop."""
-    found = list(values(text))
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        dataset = read_file(path)
+    except DataError as error:
+        assert str(path) in str(error)
+    else:
+        found = [*dataset.records, *dataset.faults]
 
-    assert all(1 <= value.line <= text.count("\n") + 1 for value in found)
+        assert all(1 <= one.line <= text.count("\n") + 1 for one in found)
 
 
 @pytest.mark.parametrize(
