@@ -1,0 +1,61 @@
+"""Which rank hangs or is gone, found from the signs of life alone. Kills nobody.
+
+A rank that waits tells how long it worked before; one that others wait for may take several times that. So the patience follows
+the size of the run by itself, and a slow model is not a hanging one.
+"""
+
+from collections.abc import Sequence
+
+import psutil
+
+from engine.pulse import Beat
+
+PATIENCE_S = 30.0
+"""The least the others wait."""
+TIMES_AS_LONG = 4
+"""A rank may work so many times as long as one that already waits for it."""
+TAKES_ITS_TIME = ("save", "fetch", "pause")
+"""What only the first rank does while the others wait: a slow disk or network is no hanging rank."""
+
+
+def find_silent(beats: Sequence[Beat], ranks: Sequence[int], now: float, patience_s: float = PATIENCE_S) -> str | None:
+    """A sentence about the rank that the others have waited for too long, or None.
+
+    ranks: those that were started on this machine.  now: CLOCK_MONOTONIC.
+    """
+    allowed = [max(patience_s, TIMES_AS_LONG * beat.busy_s) for beat in beats if beat.waiting and now - beat.beat > patience_s]
+    if not allowed:
+        return None
+    waited = max(now - beat.beat for beat in beats if beat.waiting)
+    limit = min(allowed)
+    if waited <= limit:
+        return None
+    begun = {beat.rank for beat in beats}
+    if missing := [rank for rank in ranks if rank not in begun]:
+        return f"rank {missing[0]} has not started while the others have waited for it for {waited:.0f} s"
+    for beat in beats:
+        if not beat.waiting and now - beat.beat > limit and beat.stage not in TAKES_ITS_TIME:
+            return (
+                f"rank {beat.rank} (process {beat.pid}, {_state(beat.pid)}) has not moved for {now - beat.beat:.0f} s in stage "
+                f"{beat.stage} after step {beat.step}, while the others wait for it"
+            )
+    return None
+
+
+def find_dead(beats: Sequence[Beat], spoken: Sequence[int]) -> Beat | None:
+    """A rank that has ended without a last word."""
+    return next((beat for beat in beats if beat.rank not in spoken and not _lives(beat.pid)), None)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _state(pid: int) -> str:
+    try:
+        return psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return "gone"
