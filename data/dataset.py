@@ -1,12 +1,13 @@
 """A data file on disk as a growing sequence of records: opened at once, indexed in the background, never held whole.
 
 `open_file` (in `data.reading`) returns after the first rows; `index` goes on to the end in whatever thread calls it. Records past
-the first `KEPT_BYTES` are read again from disk when asked for, so memory does not grow with the file: 20 bytes a record. One
+the first `KEPT_BYTES` are read again from disk when asked for, so memory does not grow with the file: 24 bytes a record. One
 thread indexes; any others may read what is there. Nothing is drawn, tokenised or compared here.
 """
 
 import threading
 from array import array
+from bisect import bisect_left
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from data.conversation import Conversation
 from data.digests import file_sha256
 from data.errors import DataError
+from data.facts import Facts
 from data.formats import Problem, convert, detect, records_in, rename
 from data.json_scan import Span, spans
 from data.json_values import Value, decode
@@ -34,6 +36,7 @@ class Dataset:
     """The records of one file. Made by `data.reading.open_file` and `read_file`.
 
     records: the usable ones known so far; `len`, `[index]`, `[a:b]` (a list) and iteration work at any moment.
+    refused: the places of all other values.
     faults: of values that gave no record.  remarks: on records that stay usable.  invalid: values that gave no record.
     encoding: name of the text encoding.  is_complete: whether all of the file (or `limit` records) has been looked at.
     """
@@ -51,6 +54,7 @@ class Dataset:
         self._formats: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.records = Records(self)
+        self.refused = Places()
 
     @property
     def format(self) -> str:
@@ -71,6 +75,11 @@ class Dataset:
     def sha256(self) -> str:
         """Of the file's bytes; reads the file the first time it is asked for."""
         return file_sha256(self.path)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What its records depend on: the file's content and how it was read."""
+        return (self.sha256, self._layout, self.columns, self._limit)
 
     def index(self, tell: Progress | None = None) -> None:
         """Look at the rest of the file. What `tell` raises comes through, and a later call goes on where it stopped.
@@ -95,6 +104,20 @@ class Dataset:
             raise DataError(f"{self.path}: was changed while it was open; open it again")
         return conversation, raw
 
+    def raw_at(self, position: int) -> dict[str, Any] | None:
+        """The object at a position among all values, usable or not; None where there is no object."""
+        if (index := self.records.places.find(position)) is not None:
+            return self.records[index].raw
+        offset, size, place = self.refused.of(position)
+        inner = records_in(decode(self._source.read(offset, size)).value) if size else []
+        raw = inner[place] if place < len(inner) else None
+        return raw if isinstance(raw, dict) else None
+
+    def text_at(self, position: int) -> str:
+        """What stands in the file for a value that gave no record; '' where that cannot be told from what is around it."""
+        offset, size, _ = self.refused.of(position)
+        return self._source.read(offset, size).decode("utf-8", "replace")
+
     def _is_record(self, value: Any) -> bool:
         return isinstance(value, dict) and detect(rename(value, self.columns)) is not None
 
@@ -117,7 +140,7 @@ class Dataset:
     def _take_span(self, span: Span) -> None:
         value = Value(fault=span.fault) if span.fault else decode(span.data)
         if value.fault is not None:
-            self._refuse(span.line, [Problem("", *value.fault)])
+            self._refuse(span, 0, [Problem("", *value.fault)])
             return
         for place, raw in enumerate(records_in(value.value)):
             if self._limit is not None and len(self.records) >= self._limit:
@@ -126,29 +149,30 @@ class Dataset:
                 self._take_raw(span, place, raw)
             else:
                 text = f"a record must be an object, but this is {type(raw).__name__} {str(raw)[:40]!r}"
-                self._refuse(span.line, [Problem("", "not_an_object", text)])
+                self._refuse(span, place, [Problem("", "not_an_object", text)])
 
     def _take_raw(self, span: Span, place: int, raw: dict[str, Any]) -> None:
         renamed = rename(raw, self.columns)
         conversation, problems = convert(renamed, self._layout)
         if conversation is None:
-            self._refuse(span.line, problems)
+            self._refuse(span, place, problems)
             return
         number = len(self.records)
         for problem in problems:
             self.remarks.append(Fault(span.line, problem.field, problem.code, problem.text, self._positions, number))
         self._formats[(detect(renamed) or "") if self._layout == "auto" else self._layout] += 1
+        self.records.append(span, place, self._positions, Record(number, span.line, conversation, raw))
         self._positions += 1
-        self.records.append(span, place, Record(number, span.line, conversation, raw))
 
-    def _refuse(self, line: int, problems: Sequence[Problem]) -> None:
+    def _refuse(self, span: Span, place: int, problems: Sequence[Problem]) -> None:
         for problem in problems:
             if problem.is_remark:
                 continue
             if self._strict:
                 field = "" if not problem.field or problem.field in problem.text else f" (field {problem.field})"
-                raise DataError(f"{self.path}:{line}: {problem.text}{field}")
-            self.faults.append(Fault(line, problem.field, problem.code, problem.text, self._positions))
+                raise DataError(f"{self.path}:{span.line}: {problem.text}{field}")
+            self.faults.append(Fault(span.line, problem.field, problem.code, problem.text, self._positions))
+        self.refused.append(span, place, self._positions)
         self._positions += 1
         self.invalid += 1
 
@@ -161,23 +185,61 @@ class Dataset:
         return DataError(f"{self.path}: none of its {self.invalid} records can be used{layout}; the first reasons:\n{shown}")
 
 
+class Places:
+    """Where values lie in the source, in file order, 24 bytes each. One thread appends while others read."""
+
+    def __init__(self) -> None:
+        self._offsets, self._sizes = array("Q"), array("I")
+        self._lines, self._inner, self._positions = array("I"), array("I"), array("I")
+
+    def append(self, span: Span, inner: int, position: int) -> None:
+        """inner: place among the records inside the value.  position: place among all values of the file."""
+        self._offsets.append(span.offset)
+        self._sizes.append(len(span.data))
+        self._lines.append(span.line)
+        self._inner.append(inner)
+        self._positions.append(position)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def line(self, index: int) -> int:
+        return self._lines[index]
+
+    def position(self, index: int) -> int:
+        return self._positions[index]
+
+    def find(self, position: int) -> int | None:
+        """Index of the value at a position, None when it is not one of these."""
+        index = bisect_left(self._positions, position)
+        return index if index < len(self._positions) and self._positions[index] == position else None
+
+    def at(self, index: int) -> tuple[int, int, int]:
+        """Offset, size in bytes, and place inside the value."""
+        return self._offsets[index], self._sizes[index], self._inner[index]
+
+    def of(self, position: int) -> tuple[int, int, int]:
+        """The same for a position that is one of these."""
+        index = self.find(position)
+        assert index is not None, position
+        return self.at(index)
+
+
 class Records(Sequence[Record]):
-    """The usable records of a `Dataset`: 20 bytes of index each; the objects of the first `KEPT_BYTES` and some recent ones."""
+    """The usable records of a `Dataset`: their places; the objects of the first `KEPT_BYTES` and some recent ones."""
 
     def __init__(self, dataset: Dataset):
         self._dataset = dataset
-        self._offsets, self._sizes, self._lines, self._places = array("Q"), array("I"), array("I"), array("I")
+        self.places = Places()
+        self.facts = Facts()
         self._kept: list[Record] = []
         self._kept_bytes = 0
         self._recent: OrderedDict[int, Record] = OrderedDict()
         self._lock = threading.Lock()
         self._count = 0
 
-    def append(self, span: Span, place: int, record: Record) -> None:
-        self._offsets.append(span.offset)
-        self._sizes.append(len(span.data))
-        self._lines.append(span.line)
-        self._places.append(place)
+    def append(self, span: Span, place: int, position: int, record: Record) -> None:
+        self.places.append(span, place, position)
         if self._kept_bytes < KEPT_BYTES and len(self._kept) == self._count:
             self._kept.append(record)
             self._kept_bytes += len(span.data)
@@ -200,7 +262,7 @@ class Records(Sequence[Record]):
 
     def line(self, index: int) -> int:
         """Line of a record, without reading it."""
-        return self._lines[index]
+        return self.places.line(index)
 
     def _at(self, index: int) -> Record:
         if index < len(self._kept):
@@ -217,5 +279,5 @@ class Records(Sequence[Record]):
         return record
 
     def _load(self, index: int) -> Record:
-        conversation, raw = self._dataset.load(self._offsets[index], self._sizes[index], self._places[index])
-        return Record(index, self._lines[index], conversation, raw)
+        conversation, raw = self._dataset.load(*self.places.at(index))
+        return Record(index, self.places.line(index), conversation, raw)
