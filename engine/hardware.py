@@ -11,8 +11,11 @@ import psutil
 from msgspec import Struct
 
 from engine import events, host, nvidia
+from engine.certainty import Certainty, read_certainties
 from engine.host import GIB, Cpu, Disk, Memory
+from engine.model_source import cache_folder
 from engine.nvidia import Driver, Gpu
+from engine.topology import Link
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -27,6 +30,17 @@ class Machine(Struct, frozen=True, kw_only=True):
     gemm_gflops: float | None = None
     visible: tuple[int, ...] = ()
     """Indices of the GPUs a new process may use, in CUDA's order."""
+    links: tuple[Link, ...] = ()
+    """How the GPUs reach each other, a link a pair."""
+    others: tuple[str, ...] = ()
+    """Accelerators that are here but that Danlu does not train on, by name."""
+    num_nodes: int = 1
+    network_gbs: float = 1.25
+    """GB/s between machines, where a run goes over several: 10 Gbit/s unless described otherwise."""
+    certainties: dict[str, Certainty] = {}
+    """What earlier runs here taught about forecasts, by device name."""
+    described: str = ""
+    """Name of the description this was read from, "" for the machine itself."""
 
     @property
     def torch_is_cpu_only(self) -> bool:
@@ -34,12 +48,15 @@ class Machine(Struct, frozen=True, kw_only=True):
         return self.versions.get("torch", "").endswith("+cpu")
 
     @property
+    def usable_gpus(self) -> tuple[Gpu, ...]:
+        """GPUs a run may take, in CUDA's order; none where PyTorch has no CUDA."""
+        healthy = {gpu.index: gpu for gpu in self.gpus if not gpu.problem}
+        return () if self.torch_is_cpu_only else tuple(healthy[index] for index in self.visible if index in healthy)
+
+    @property
     def training_gpu(self) -> Gpu | None:
         """The GPU the engine will take; None where it will train on the CPU."""
-        if self.torch_is_cpu_only:
-            return None
-        usable = {gpu.index: gpu for gpu in self.gpus if not gpu.problem}
-        return next((usable[index] for index in self.visible if index in usable), None)
+        return next(iter(self.usable_gpus), None)
 
     @property
     def available_gib(self) -> float:
@@ -54,6 +71,7 @@ def detect(run_folder: Path = Path("runs"), measure: bool = False) -> Machine:
     return Machine(
         gpus=gpus, driver=driver, cpu=host.read_cpu(), memory=host.read_memory(), disk=host.read_disk(run_folder),
         versions=host.read_versions(), gemm_gflops=host.measure_gemm() if measure else None,
+        certainties=read_certainties(cache_folder().parent),
         visible=visible_gpus(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""Can this configuration be trained on this machine, and how: memory against what is there, checkpointing, precision, strategy, time.
+"""Can this configuration be trained on this machine, and how: memory against what is there, micro-batch, precision, strategy, time.
 
 Instant and pure: nothing is loaded, measured or fetched, so a form may ask after every key. Each decision comes with a note that
-says why. What memory consists of is `engine.forecast`, what would make it fit `engine.cures`, how fast it will be `engine.speed`.
+says why. What memory consists of is `engine.forecast`, which ways there are `engine.strategy`, what would make it fit `engine.cures`.
 """
 
 from typing import Any
@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from engine import speed
 from engine.config import Config
-from engine.cures import cheapest_cure, fewer_rows, with_rows
-from engine.forecast import Forecast, forecast, workload
+from engine.cures import cheapest_cure
+from engine.fitting import SMALL_CHUNK_BYTES
 from engine.hardware import Machine
 from engine.model_shape import ModelShape
 from engine.notes import Note, note
+from engine.options import Case, Option, certainty_of, work_out
+from engine.strategy import driven, recommend
 
-MARGIN = 1.05
-"""Room asked for above the forecast: allocator rounding and what a forecast can't know."""
 FP16_OVERFLOWS = ("qwen",)
 """Model families whose activations leave fp16's range (NaN within steps)."""
 BUSY_GIB = 1.0
@@ -26,19 +26,35 @@ BUSY_GIB = 1.0
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """components: GiB by name, adding up to peak_memory_gib.  micro_batch: most rows up to batch_size that fit, 0 if none.
-    strategy: "gpu" or "cpu".  tokens_per_s, time_s: estimates, None when nothing is known to base one on."""
+    """peak_memory_gib: of each process.  peak_low_gib, peak_high_gib: band that holds nine runs in ten.  probability: that it fits.
+    components: GiB by name, adding up to peak_memory_gib.  micro_batch: rows, 0 where not even one fits; accumulation: micro-batches
+    each process takes a step.  strategy: "single", "ddp" or "fsdp2".  gpus: NVML indices on each machine, in the order of the ranks.
+    recommended: name of the best option; another one than `strategy` where the configuration would have to change for it.
+    forecast_gib: the peak before earlier runs corrected it.  tokens_per_s, step_s, time_s: estimates, None when nothing is known."""
 
     peak_memory_gib: float
+    peak_low_gib: float
+    peak_high_gib: float
+    probability: float
     available_gib: float
     fits: bool
     components: dict[str, float]
     micro_batch: int
+    accumulation: int
+    device: str
     strategy: str
+    gpus: tuple[int, ...]
+    num_nodes: int
+    world_size: int
+    recommended: str
+    options: tuple[Option, ...]
     precision: str
     gradient_checkpointing: bool
+    chunk_bytes: int
+    forecast_gib: float
     notes: tuple[Note, ...]
     tokens_per_s: float | None = None
+    step_s: float | None = None
     time_s: float | None = None
 
     @property
@@ -48,38 +64,46 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
     def facts(self) -> dict[str, Any]:
         """What `danlu plan --json` prints."""
-        facts = msgspec.structs.asdict(self) | {"reasons": self.reasons}
+        facts = msgspec.structs.asdict(self) | {"reasons": self.reasons, "options": [option.facts() for option in self.options]}
         del facts["notes"]
-        return facts
+        return facts | {"gpus": list(self.gpus)}
 
 
-def make_plan(config: Config, shape: ModelShape, machine: Machine, tokens: int | None = None, precision: str | None = None) -> RunPlan:
+def make_plan(
+    config: Config,
+    shape: ModelShape,
+    machine: Machine,
+    tokens: int | None = None,
+    precision: str | None = None,
+    row_tokens: int | None = None,
+) -> RunPlan:
     """The plan of `config` on `machine`.
 
     tokens: real tokens of one epoch of the training data.  precision: the compute type the engine has measured to be best; by
-    default the one the machine's facts suggest.
+    default the one the machine's facts suggest.  row_tokens: of the longest row, where the data is known; by default max_seq_length.
     """
     chosen, precision_note = recommend_precision(config, shape, machine)
     if precision is not None and precision != chosen:
         chosen, precision_note = precision, note("precision_measured", precision=precision)
-    room = _Room(shape, machine, chosen)
-    checkpointing, checkpointing_note = _choose_checkpointing(config, room)
-    whole = room.forecast(config, checkpointing)
-    fits = room.holds(whole)
-    rate = speed.tokens_per_s(config, shape, machine, chosen, checkpointing)
+    case = Case(config, shape, machine, chosen, tokens, row_tokens)
+    options = recommend(case)
+    way = driven(case, options)
+    rate = way.step_s and speed.rows_of_a_step(config) * speed.row_tokens(config) / way.step_s
+    certainty = certainty_of(machine, machine.training_gpu)
+    low, high = certainty.band(way.peak_gib)
     return RunPlan(
-        peak_memory_gib=whole.peak,
-        available_gib=machine.available_gib,
-        fits=fits,
-        components=whole.components,
-        micro_batch=_largest_micro_batch(config, room, checkpointing),
-        strategy="gpu" if machine.training_gpu else "cpu",
-        precision=chosen,
-        gradient_checkpointing=checkpointing,
-        notes=(*_verdict(config, whole, room), precision_note, checkpointing_note, *_strategy(machine, fits), _speed_note(rate)),
-        tokens_per_s=rate,
-        time_s=speed.seconds(config, tokens, rate),
-    )
+        peak_memory_gib=way.peak_gib, peak_low_gib=low, peak_high_gib=high,
+        probability=certainty.probability(way.peak_gib, way.available_gib), available_gib=way.available_gib, fits=way.fits,
+        components={name: size * certainty.factor for name, size in way.forecast.components.items()},
+        micro_batch=way.micro_batch, accumulation=way.accumulation, device="gpu" if machine.training_gpu else "cpu",
+        strategy=way.strategy, gpus=way.gpus, num_nodes=way.num_nodes, world_size=way.world_size, recommended=options[0].name,
+        options=options, precision=chosen, gradient_checkpointing=way.gradient_checkpointing, chunk_bytes=way.chunk_bytes,
+        forecast_gib=way.forecast.peak,
+        notes=(
+            *_verdict(case, way), precision_note, *_setting_notes(case, way), *_strategy_notes(case, way, options[0]), _speed_note(rate),
+        ),
+        tokens_per_s=rate, step_s=way.step_s, time_s=speed.seconds(config, tokens, rate),
+    )  # fmt: skip
 
 
 def recommend_precision(config: Config, shape: ModelShape, machine: Machine) -> tuple[str, Note]:
@@ -96,59 +120,49 @@ def recommend_precision(config: Config, shape: ModelShape, machine: Machine) -> 
     return "fp16", note("precision_gpu_fp16", gpu=gpu.name)
 
 
-class _Room:
-    """The memory of a machine, against which variants of a configuration are held."""
-
-    def __init__(self, shape: ModelShape, machine: Machine, precision: str):
-        self.shape, self.machine, self.precision = shape, machine, precision
-
-    def forecast(self, config: Config, gradient_checkpointing: bool) -> Forecast:
-        return forecast(self.shape, workload(config, self.precision, self.machine.training_gpu is not None, gradient_checkpointing))
-
-    def holds(self, whole: Forecast) -> bool:
-        return whole.peak * MARGIN <= self.machine.available_gib
-
-    def fits(self, config: Config) -> bool:
-        """With checkpointing unless `config` forbids it."""
-        return self.holds(self.forecast(config, config.train.gradient_checkpointing != "off"))
-
-
-def _choose_checkpointing(config: Config, room: _Room) -> tuple[bool, Note]:
-    asked = config.train.gradient_checkpointing
-    if asked != "auto":
-        return asked == "on", note("checkpointing_configured", asked=asked)
-    without = room.forecast(config, False)
-    needed = not room.holds(without)
-    code = "checkpointing_needed" if needed else "checkpointing_not_needed"
-    return needed, note(code, without_gib=without.peak, available_gib=room.machine.available_gib)
-
-
-def _verdict(config: Config, whole: Forecast, room: _Room) -> list[Note]:
-    available, gpu = room.machine.available_gib, room.machine.training_gpu
-    if room.holds(whole):
-        return [note("fits", peak_gib=whole.peak, available_gib=available)]
-    notes = [note("does_not_fit", peak_gib=whole.peak, available_gib=available)]
-    if gpu is not None and (taken := (gpu.vram_total_gib or 0.0) - available) > BUSY_GIB:
+def _verdict(case: Case, way: Option) -> list[Note]:
+    if way.fits:
+        return [note("fits", peak_gib=way.peak_gib, available_gib=way.available_gib)]
+    notes = [note("does_not_fit", peak_gib=way.peak_gib, available_gib=way.available_gib)]
+    gpu = case.machine.training_gpu
+    if gpu is not None and (taken := (gpu.vram_total_gib or 0.0) - way.available_gib) > BUSY_GIB:
         notes.append(note("gpu_busy", taken_gib=taken, gpu=gpu.name))
-    return [*notes, cheapest_cure(config, room.fits)]
+    return [*notes, cheapest_cure(case.config, lambda changed: _fits(case, changed))]
 
 
-def _largest_micro_batch(config: Config, room: _Room, gradient_checkpointing: bool) -> int:
-    offered = (config.train.batch_size, *fewer_rows(config))
-    return next((rows for rows in offered if room.holds(room.forecast(with_rows(config, rows), gradient_checkpointing))), 0)
+def _fits(case: Case, changed: Config) -> bool:
+    """Whether `changed` can be driven on the same machine."""
+    other = Case(changed, case.shape, case.machine, case.precision, case.tokens)
+    return driven(other, work_out(other)).fits
 
 
-def _strategy(machine: Machine, fits: bool) -> list[Note]:
-    """Where it trains, and what more GPUs would give."""
-    gpu = machine.training_gpu
-    if gpu is None:
-        return [_why_cpu(machine)]
-    notes = [note("strategy_gpu", gpu=gpu.name)]
-    used = [other for other in machine.gpus if other.index in machine.visible and not other.problem]
-    if len(used) > 1:
-        linked = all(other.nvlinks for other in used)
-        code = "strategy_data_parallel" if fits else "strategy_sharded" if linked else "strategy_nf4_first"
-        notes.append(note(code, gpus=len(used)))
+def _setting_notes(case: Case, way: Option) -> list[Note]:
+    """What the memory manager chose, and why."""
+    asked = case.config.train.gradient_checkpointing
+    if asked != "auto":
+        notes = [note("checkpointing_configured", asked=asked)]
+    elif way.gradient_checkpointing:
+        notes = [note("checkpointing_needed", available_gib=way.available_gib)]
+    else:
+        notes = [note("checkpointing_not_needed", peak_gib=way.peak_gib, available_gib=way.available_gib)]
+    wanted = min(case.config.train.batch_size, -(-speed.rows_of_a_step(case.config) // way.world_size))
+    if 0 < way.micro_batch < wanted:
+        notes.append(note("micro_batch_smaller", micro_batch=way.micro_batch, accumulation=way.accumulation, wanted=wanted))
+    if way.fits and way.chunk_bytes == SMALL_CHUNK_BYTES:
+        notes.append(note("loss_chunks_smaller"))
+    return notes
+
+
+def _strategy_notes(case: Case, way: Option, best: Option) -> list[Note]:
+    """Where it trains, and what would be better if the configuration were another."""
+    if case.is_on_cpu:
+        notes = [_why_cpu(case.machine)]
+    elif way.world_size > 1:
+        notes = [note(f"strategy_{way.strategy}", gpus=way.world_size)]
+    else:
+        notes = [note("strategy_gpu", gpu=way.gpu_name)]
+    if best.name != way.name and best.fits and best.driven:
+        notes.append(note("recommended_other", name=best.name, peak_gib=best.peak_gib))
     return notes
 
 

@@ -12,21 +12,30 @@ SIZES = {"hidden_size": 128, "intermediate_size": 320, "num_attention_heads": 8,
          "tie_word_embeddings": True}  # fmt: skip
 
 
-def saved_bytes_of_a_layer(family: str, precision: str, dropout: float) -> tuple[float, ModelShape, int]:
+def saved_bytes_of_a_layer(family: str, precision: str, dropout: float, fused: bool) -> tuple[float, ModelShape, int]:
     """Bytes of one layer (a 4-layer model's less a 2-layer one's, halved), the model's shape, and tokens."""
-    two, _ = _saved(family, 2, precision, dropout)
-    four, shape = _saved(family, 4, precision, dropout)
+    two, _ = _saved(family, 2, precision, dropout, fused)
+    four, shape = _saved(family, 4, precision, dropout, fused)
     return (four - two) / 2, shape, TOKENS
 
 
-def _saved(family: str, layers: int, precision: str, dropout: float) -> tuple[int, ModelShape]:
+def trained_model(family: str, layers: int, precision: str, dropout: float) -> tuple[loading.LoadedModel, ModelShape]:
+    """A small model with its adapter, as the engine prepares it for training."""
     kind, head_dim = (Qwen3Config, 32) if family == "qwen3" else (LlamaConfig, 16)
     config = kind(**SIZES, num_hidden_layers=layers, head_dim=head_dim)
     base = AutoModelForCausalLM.from_config(config, dtype=loading.DTYPES[precision], attn_implementation=attention.NAME)
     base.requires_grad_(False)
-    adapted = loading.add_adapter(base, Lora(dropout=dropout), "test", 0)
-    model = loading.prepare_training(adapted, torch.device("cpu"), precision, gradient_checkpointing=False)
-    weights = {tensor.untyped_storage().data_ptr() for tensor in (*adapted.parameters(), *adapted.buffers())}
+    lora = Lora(dropout=dropout)
+    adapted = loading.add_adapter(base, lora, "test", 0)
+    model = loading.prepare_training(adapted, lora, torch.device("cpu"), precision, gradient_checkpointing=False)
+    return model, ModelShape.from_config(config.to_dict())
+
+
+def _saved(family: str, layers: int, precision: str, dropout: float, fused: bool) -> tuple[int, ModelShape]:
+    model, shape = trained_model(family, layers, precision, dropout)
+    if not fused:
+        model.fused = None
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*model.peft.parameters(), *model.peft.buffers())}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -34,9 +43,9 @@ def _saved(family: str, layers: int, precision: str, dropout: float) -> tuple[in
             kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    ids, positions = torch.zeros(1, TOKENS, dtype=torch.long), torch.arange(TOKENS)[None]
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), model.autocast():
-        hidden = model.hidden(ids, positions, (TOKENS,))
+    ids, positions, rows = torch.zeros(1, TOKENS, dtype=torch.long), torch.arange(TOKENS)[None], torch.arange(TOKENS)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hidden = model.hidden(ids, positions, (TOKENS,), rows)
     total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     del hidden
-    return total, ModelShape.from_config(config.to_dict())
+    return total, shape

@@ -13,7 +13,8 @@ from tui import texts
 from tui.app import DanluApp
 from tui.gate import cells
 from tui.glyphs import ASCII, UNICODE
-from tui.screens.hardware_lines import Subject, machine_lines, plan_lines
+from tui.screens.hardware_lines import machine_lines
+from tui.screens.hardware_plan import Subject, plan_lines
 from tui.session import Session
 from tui.widgets.lines import line_cells
 from tui.widgets.steady import SteadyView
@@ -35,7 +36,7 @@ def document(text=""):
 def subject(where, text=""):
     config = document(text).values
     shape = ModelShape.from_config(config_of(config.model))
-    return Subject("test", config.model.name, shape, make_plan(config, shape, where), "2 × 4")
+    return Subject("test", config.model.name, shape, make_plan(config, shape, where))
 
 
 def as_text(lines):
@@ -54,7 +55,7 @@ async def test_the_reasons_are_reached_by_scrolling(tmp_path):
     async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "Can I train this?")
         await pilot.press("G")
-        await until_shown(pilot, "Why", "Precision", "Checkpointing")
+        await until_shown(pilot, "Ways to train it here", "one process")
         await pilot.press("g")
         await until_shown(pilot, "This machine")
 

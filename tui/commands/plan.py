@@ -11,14 +11,15 @@ from engine import model_source
 from engine.config import Config
 from engine.errors import DoesNotFit, ModelError
 from engine.hardware import detect
+from engine.machine_file import find_machine, read_machine
 from engine.model_shape import ModelShape
 from engine.plan import RunPlan, make_plan
 from tui import amounts, output
 from tui.columns import columns, terminal_width, wrap
 from tui.commands.train import open_config
-from tui.gate import safe
-from tui.glyphs import ASCII, UNICODE
+from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.screens.data_tokenizer import tokenizer_of
+from tui.screens.hardware_plan import figures, note_text, option_lines
 from tui.start import check_data, check_model, resolved
 from tui.texts import tr
 
@@ -32,6 +33,7 @@ BAR = 30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help=tr("cli.option.config_plan"))
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=tr("cli.option.set"))
+    parser.add_argument("--hardware", metavar="FILE", help=tr("cli.option.hardware"))
     parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
 
 
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     facts = model_source.config_of(config.model)
     if facts is None:
         raise ModelError(f"{config.model.name}: its sizes are not known here; fetch it first with `danlu fetch {config.model.name}`")
-    machine = detect(Path(config.run.output_dir), measure=True)
+    machine = read_machine(find_machine(options.hardware)) if options.hardware else detect(Path(config.run.output_dir), measure=True)
     plan = make_plan(config, ModelShape.from_config(facts), machine, _epoch_tokens(config))
     if options.json:
         output.show_json(plan.facts())
@@ -80,7 +82,10 @@ def _report(plan: RunPlan, ascii: bool) -> list[str]:
     rows += [[tr("hardware.component.peak"), _gib(plan.peak_memory_gib)], [tr("cli.plan.available"), _gib(plan.available_gib)]]
     glyph, verdict = (glyphs.done, "fits") if plan.fits else (glyphs.failed, "too_big")
     memory, facts = columns(rows, right={1}), columns(_facts(plan))
-    return [f"{glyph} {tr(f'cli.plan.{verdict}')}", "", *memory, "", *facts, "", *_reasons(plan, glyphs.note)]
+    return [
+        f"{glyph} {tr(f'cli.plan.{verdict}')}  {figures(plan)}", "", *memory, "", *facts, "", *_reasons(plan, glyphs.note), "",
+        tr("hardware.title.options"), *_options(plan, glyphs),
+    ]  # fmt: skip
 
 
 def _gib(size: float) -> str:
@@ -90,10 +95,10 @@ def _gib(size: float) -> str:
 def _facts(plan: RunPlan) -> list[list[str]]:
     unknown = amounts.UNKNOWN
     return [
-        [tr("cli.plan.strategy"), tr(f"cli.plan.{plan.strategy}")],
+        [tr("cli.plan.strategy"), tr(f"hardware.{plan.strategy}_strategy", n=plan.world_size)],
         [tr("cli.plan.precision"), plan.precision],
         [tr("cli.plan.checkpointing"), tr("cli.plan.on" if plan.gradient_checkpointing else "cli.plan.off")],
-        [tr("cli.plan.micro_batch"), str(plan.micro_batch or unknown)],
+        [tr("cli.plan.micro_batch"), f"{plan.micro_batch} × {plan.accumulation}" if plan.micro_batch else unknown],
         [tr("cli.plan.time"), unknown if plan.time_s is None else amounts.duration(plan.time_s)],
     ]
 
@@ -101,5 +106,10 @@ def _facts(plan: RunPlan) -> list[list[str]]:
 def _reasons(plan: RunPlan, bullet: str) -> list[str]:
     lines: list[str] = []
     for note in plan.notes:
-        lines += wrap(f"{bullet} {safe(tr(f'hardware.note.{note.code}', **note.values))}", terminal_width(), indent="  ")
+        lines += wrap(f"{bullet} {note_text(note)}", terminal_width(), indent="  ")
     return lines
+
+
+def _options(plan: RunPlan, glyphs: Glyphs) -> list[str]:
+    """Every way of using the devices, and why it was taken or not."""
+    return ["".join(text for text, _ in line).rstrip() for line in option_lines(plan, glyphs, terminal_width())]

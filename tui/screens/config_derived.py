@@ -88,7 +88,7 @@ def _components(plan: RunPlan, width: int) -> list[Line]:
     """What the peak consists of, largest first."""
     lines: list[Line] = [[]]
     for name, gib in sorted(plan.components.items(), key=lambda pair: -pair[1]):
-        label = tr(key) if has(key := f"config.component.{name}") else name
+        label = tr(f"hardware.component.{name}")
         lines.append([(gate.pad(label, max(LABEL_CELLS, width - 10)), "dim"), (gate.pad(f"{gib:.2f} GiB", 10, right=True), "text")])
     return lines
 

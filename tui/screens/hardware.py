@@ -22,7 +22,8 @@ from engine.model_source import config_of
 from engine.plan import make_plan
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
-from tui.screens.hardware_lines import Subject, machine_lines, plan_lines
+from tui.screens.hardware_lines import machine_lines
+from tui.screens.hardware_plan import Subject, plan_lines
 from tui.texts import tr
 from tui.widgets.steady import Line, SteadyView
 
@@ -128,8 +129,7 @@ class HardwareScreen(DanluScreen):
         shape = self._shape(config)
         if isinstance(shape, str):
             return Subject(name, config.model.name, problem=shape)
-        batch = f"{config.train.batch_size} × {config.train.gradient_accumulation_steps}"
-        return Subject(name, config.model.name, shape, make_plan(config, shape, machine), batch)
+        return Subject(name, config.model.name, shape, make_plan(config, shape, machine))
 
     def _shape(self, config: Config) -> ModelShape | str:
         """Sizes of the configured model, or why they are not known; what is unknown is looked for again."""

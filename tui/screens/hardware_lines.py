@@ -1,73 +1,44 @@
-"""The lines of the hardware screen: the machine and its load, and the plan for a configuration. Pure functions, no keys."""
+"""The lines of the hardware screen about the machine and its load. Pure functions, no keys; the plan is `hardware_plan`."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 from engine import events
 from engine.hardware import Machine
-from engine.model_shape import ModelShape
 from engine.nvidia import Gpu
-from engine.plan import RunPlan
-from tui import amounts
 from tui.gate import cells, clip, pad, safe
 from tui.glyphs import Glyphs
-from tui.texts import has, tr
+from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 from tui.widgets.meters import bar
 
 LABEL = 15
 """Cells of the column of names, blanks included."""
 WIDEST_BAR = 40
-NUMBER = 10
-
-
-class Subject(NamedTuple):
-    """What is to be trained: names for people, its sizes and plan, or why there are none."""
-
-    config_name: str
-    model_name: str
-    shape: ModelShape | None = None
-    plan: RunPlan | None = None
-    batch: str = ""
-    problem: str = ""
 
 
 def machine_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:
     """What is there and what it is doing."""
-    lines = [_title(tr("hardware.title.machine"), "", glyphs, width)]
-    lines += _gpu_lines(machine, load, glyphs, width) or _named(tr("hardware.gpu"), [(tr("hardware.no_gpu"), "text")], width)
+    lines = [title(tr("hardware.title.machine"), "", glyphs, width)]
+    lines += _gpu_lines(machine, load, glyphs, width) or named(tr("hardware.gpu"), [(tr("hardware.no_gpu"), "text")], width)
     if machine.driver.version:
         told = tr("hardware.driver", version=safe(machine.driver.version), cuda=safe(machine.driver.cuda or "?"))
-        lines += _named(tr("hardware.driver_name"), [(told, "text")], width)
+        lines += named(tr("hardware.driver_name"), [(told, "text")], width)
     if machine.driver.problem:
-        lines += _named("", [(f"{glyphs.note} {safe(machine.driver.problem)}", "dim")], width)
+        lines += named("", [(f"{glyphs.note} {safe(machine.driver.problem)}", "dim")], width)
     lines += _cpu_lines(machine, load, measuring, glyphs, width)
     lines += _memory_lines(machine, glyphs, width) + _disk_lines(machine, glyphs, width)
     versions = f" {glyphs.note} ".join(f"{name} {version or glyphs.failed}" for name, version in machine.versions.items())
-    return lines + _named(tr("hardware.versions"), [(safe(versions), "dim")], width)
+    return lines + named(tr("hardware.versions"), [(safe(versions), "dim")], width)
 
 
-def plan_lines(subject: Subject, glyphs: Glyphs, width: int) -> list[Line]:
-    """Whether it can be trained here, memory by component, how, and why."""
-    lines = [_title(tr("hardware.title.plan"), safe(subject.config_name), glyphs, width)]
-    lines += _named(tr("hardware.model"), [(safe(subject.model_name), "bright"), *_size(subject.shape)], width)
-    if subject.plan is None:
-        return lines + _named("", [(f"{glyphs.warning} {safe(subject.problem)}", "warn")], width)
-    plan = subject.plan
-    sign, style, verdict = (glyphs.done, "good", "fits") if plan.fits else (glyphs.failed, "bad", "too_big")
-    figures = tr("hardware.figures", peak=f"{plan.peak_memory_gib:.1f}", available=f"{plan.available_gib:.1f}")
-    lines += _named(tr("hardware.verdict"), [(f"{sign} {tr(f'hardware.{verdict}')}", style), (f"  {figures}", "text")], width)
-    return lines + _component_lines(plan, glyphs, width) + [[]] + _choice_lines(subject, width) + [[]] + _note_lines(plan, glyphs, width)
-
-
-def _title(text: str, right: str, glyphs: Glyphs, width: int) -> Line:
+def title(text: str, right: str, glyphs: Glyphs, width: int) -> Line:
     room = max(0, width - cells(text) - 2)
     right = clip(right, max(0, room - 4))
     tail = f" {right}" if right else ""
     return [(text, "title"), (" ", ""), (glyphs.rule * max(0, room - cells(tail) + 1), "axis"), (tail, "dim")]
 
 
-def _named(name: str, value: Line, width: int) -> list[Line]:
+def named(name: str, value: Line, width: int) -> list[Line]:
     """A name and its value beside it; what is too long goes on below, under the value."""
     first, *rest = wrap(value, max(10, width - LABEL))
     return [[(pad(name, LABEL), "dim"), *first], *[[(" " * LABEL, ""), *line] for line in rest]]
@@ -83,11 +54,11 @@ def _gpu_lines(machine: Machine, load: events.Hardware, glyphs: Glyphs, width: i
     for gpu in machine.gpus:
         name: Line = [(safe(gpu.name), "bright")]
         if gpu.problem:
-            lines += _named(f"GPU {gpu.index}", [*name, (f"  {glyphs.failed} {safe(gpu.problem)}", "bad")], width)
+            lines += named(f"GPU {gpu.index}", [*name, (f"  {glyphs.failed} {safe(gpu.problem)}", "bad")], width)
             continue
-        lines += _named(f"GPU {gpu.index}", [*name, (f"  {_facts(gpu, machine, glyphs)}", "dim")], width)
+        lines += named(f"GPU {gpu.index}", [*name, (f"  {_facts(gpu, machine, glyphs)}", "dim")], width)
         if now := loads.pop(0) if loads else None:
-            lines += _named("", _gpu_load(now, glyphs, width), width)
+            lines += named("", _gpu_load(now, glyphs, width), width)
     return lines
 
 
@@ -123,7 +94,7 @@ def _cpu_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs:
     else:
         rate = tr("hardware.not_measured") if machine.gemm_gflops is None else tr("hardware.gemm", rate=f"{machine.gemm_gflops:.0f}")
     busy: Line = [*_meter(load.cpu_percent / 100, glyphs, width), (f" {load.cpu_percent:.0f}%", "text"), (f"  {rate}", "dim")]
-    return _named("CPU", [(safe(cpu.name), "bright"), (f"  {facts}", "dim")], width) + _named("", busy, width)
+    return named("CPU", [(safe(cpu.name), "bright"), (f"  {facts}", "dim")], width) + named("", busy, width)
 
 
 def _memory_lines(machine: Machine, glyphs: Glyphs, width: int) -> list[Line]:
@@ -133,7 +104,7 @@ def _memory_lines(machine: Machine, glyphs: Glyphs, width: int) -> list[Line]:
     line.append((f" {tr('hardware.used', used=f'{used:.1f}', total=f'{memory.total_gib:.1f}')}", "text"))
     if memory.limit_gib is not None:
         line.append((f"  {tr('hardware.container')}", "dim"))
-    return _named(tr("hardware.memory"), line, width)
+    return named(tr("hardware.memory"), line, width)
 
 
 def _disk_lines(machine: Machine, glyphs: Glyphs, width: int) -> list[Line]:
@@ -141,47 +112,4 @@ def _disk_lines(machine: Machine, glyphs: Glyphs, width: int) -> list[Line]:
     share = 1 - disk.free_gib / disk.total_gib if disk.total_gib else 0.0
     where = clip(safe(str(Path(disk.folder))), max(8, width - LABEL - 40))
     told = tr("hardware.free", free=f"{disk.free_gib:.0f}", total=f"{disk.total_gib:.0f}")
-    return _named(tr("hardware.disk"), [*_meter(share, glyphs, width), (f" {told}", "text"), (f"  {where}", "dim")], width)
-
-
-def _size(shape: ModelShape | None) -> Line:
-    return [] if shape is None else [(f"  {tr('hardware.parameters', n=amounts.count(shape.parameters))}", "dim")]
-
-
-def _component_lines(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
-    """A bar a component, all on the scale of the larger of need and room."""
-    scale = max(plan.available_gib, plan.peak_memory_gib) or 1.0
-    names = {name: tr(f"hardware.component.{name}") for name in (*plan.components, "peak")}
-    column = max(cells(name) for name in names.values()) + 2
-    room = min(WIDEST_BAR, max(8, width - LABEL - column - NUMBER))
-    rows = [(name, size, "text") for name, size in plan.components.items()] + [("peak", plan.peak_memory_gib, "bright")]
-    return [
-        [(" " * LABEL, ""), (pad(names[name], column), style), *bar(size / scale, room, glyphs), (f"{size:6.2f} GiB", style)]
-        for name, size, style in rows
-    ]
-
-
-def _choice_lines(subject: Subject, width: int) -> list[Line]:
-    plan = subject.plan
-    assert plan is not None
-    speed = tr("hardware.unknown")
-    if plan.tokens_per_s is not None:
-        speed = tr("hardware.about", n=f"{plan.tokens_per_s:,.0f}")
-    choices = [
-        ("precision", plan.precision),
-        ("checkpointing", tr("hardware.on" if plan.gradient_checkpointing else "hardware.off")),
-        ("micro_batch", subject.batch if plan.micro_batch else tr("hardware.none_fits")),
-        ("strategy", tr(f"hardware.{plan.strategy}_strategy")),
-        ("speed", speed),
-    ]
-    return [line for name, value in choices for line in _named(tr(f"hardware.{name}"), [(value, "bright")], width)]
-
-
-def _note_lines(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
-    lines: list[Line] = []
-    for number, note in enumerate(plan.notes):
-        key = f"hardware.note.{note.code}"
-        text = safe(tr(key, **note.values) if has(key) else note.text)
-        style = "warn" if note.code.startswith(("cure", "gpu_busy")) else "text"
-        lines += _named(tr("hardware.why") if number == 0 else "", [(f"{glyphs.note} {text}", style)], width)
-    return lines
+    return named(tr("hardware.disk"), [*_meter(share, glyphs, width), (f" {told}", "text"), (f"  {where}", "dim")], width)

@@ -1,0 +1,74 @@
+"""What one decoder layer holds of a token, in bytes: what it keeps for its backward, and what is in flight at its widest moment.
+
+Follows the two ways the engine trains: the fused layers (`engine.fused`) and the plain ones of transformers and peft.
+Reads nothing and loads nothing; which way a run takes is told by `runs_fused`.
+"""
+
+from engine.model_shape import ModelShape
+
+BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+FUSED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+"""Model types whose layers `engine.fused.decoder` knows."""
+
+
+def runs_fused(shape: ModelShape, dropout: float, quantization: str, variant: str = "lora") -> bool:
+    """Whether the engine takes the fused path, as `engine.fused.decoder.why_not_fused` decides with the model in hand."""
+    return dropout == 0 and quantization == "none" and variant != "dora" and shape.model_type in FUSED_FAMILIES
+
+
+def kept_bytes(
+    shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool, fused: bool
+) -> float:
+    """Bytes a layer keeps of one token for its backward, without checkpointing."""
+    if fused:
+        return _fused_kept(shape, precision, r, target_modules, on_gpu)
+    return _plain_kept(shape, precision, r, target_modules, dropout, on_gpu)
+
+
+def backward_bytes(shape: ModelShape, precision: str, fused: bool) -> float:
+    """Bytes of gradients and temporaries of one token at the widest point of a layer's backward, which is in its MLP.
+
+    fused: the product's gradient, gate's and up's stacked, and two temporaries of that width.  plain: three of the width, and of
+    the hidden width the residual's, the base's, the adapter's and their sum.
+    """
+    widths = (5, 3) if fused else (3, 4)
+    return (widths[0] * feed_width(shape) + widths[1] * shape.hidden_size) * BYTES[precision]
+
+
+def feed_width(shape: ModelShape) -> int:
+    """Width of the MLP of one layer."""
+    return max((linear.inputs for linear in shape.linears if linear.name == "down_proj"), default=shape.intermediate_size)
+
+
+def _widths(shape: ModelShape) -> tuple[int, int, int, int]:
+    return shape.hidden_size, shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim, feed_width(shape)
+
+
+def _inner(shape: ModelShape, r: int, target_modules: str | list[str]) -> int:
+    """Inner states of a layer's adapters."""
+    return sum(linear.count * r for linear in shape.targets(target_modules))
+
+
+def _fused_kept(shape: ModelShape, precision: str, r: int, target_modules: str | list[str], on_gpu: bool) -> float:
+    """Input, stacked queries, keys and values, the attention's output before and after it is laid out flat, the state between the
+    halves, gate and up; normalised queries and keys where a family has them; on a CPU keys and values once a query head."""
+    hidden, query, key, feed = _widths(shape)
+    elements = 2 * hidden + query + 2 * key + 2 * query + 2 * feed + _inner(shape, r, target_modules)
+    elements += query + key if shape.has_qk_norm else 0
+    elements += 0 if on_gpu or query == key else 2 * query
+    statistics = 2 + shape.num_heads + (shape.num_heads + shape.num_kv_heads if shape.has_qk_norm else 0)
+    return elements * BYTES[precision] + 4 * statistics
+
+
+def _plain_kept(shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool) -> float:
+    wide = BYTES[precision]
+    hidden, query, key, feed = _widths(shape)
+    norms = 2 * hidden * 4 + ((query + key) * 4 if shape.has_qk_norm else 0)
+    attention = (3 * query + 2 * (key if on_gpu else query)) * wide
+    kept = norms + 2 * hidden * wide + attention + 4 * feed * wide + _inner(shape, r, target_modules) * wide
+    return kept + _dropped(shape, precision, target_modules) if dropout else kept
+
+
+def _dropped(shape: ModelShape, precision: str, target_modules: str | list[str]) -> float:
+    """peft drops out each adapter's input on its own: a copy and a one-byte mask for every target."""
+    return sum(linear.count * linear.inputs * (BYTES[precision] + 1) for linear in shape.targets(target_modules))
