@@ -3,8 +3,11 @@
 Keys hold the sha256 of everything a finding depends on, so an entry is never stale, only unused. What is kept is said by callers.
 """
 
+import contextlib
 import hashlib
 import os
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -14,13 +17,29 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_cache() -> Path:
-    """The folder, made if need be. Raises DataError where it cannot be."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "danlu" / "data"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be made ({error.strerror}); set XDG_CACHE_HOME to a folder you can write to") from error
-    return folder
+    """The folder, made if need be; one in the temporary folder where the home cannot be written to. Raises DataError without either."""
+    wanted = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "danlu" / "data"
+    for folder in (wanted, Path(tempfile.gettempdir()) / f"danlu-data-{os.getuid()}"):
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+                return folder
+    raise DataError(f"{wanted}: cannot be written to; set XDG_CACHE_HOME to a folder you can write to")
+
+
+def make_room(limit: int = 8 << 30) -> None:
+    """Delete what has not been used for longest until no more than `limit` bytes are kept. What a process has open stays readable."""
+    entries = []
+    for entry in data_cache().iterdir():
+        with contextlib.suppress(OSError):
+            files = [*entry.iterdir()] if entry.is_dir() else [entry]
+            entries.append((entry.stat().st_mtime, sum(file.stat().st_size for file in files), entry))
+    total = sum(size for _, size, _ in entries)
+    for _, size, entry in sorted(entries, key=lambda one: one[0]):
+        if total <= limit:
+            return
+        shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+        total -= size
 
 
 def cache_key(*parts: object) -> str:

@@ -5,7 +5,7 @@ It changes nothing and drops nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -14,8 +14,9 @@ from data import thinking
 from data.chinese import invisible_characters, language_shares, looks_garbled
 from data.conversation import Conversation
 from data.examples import ExampleSettings
-from data.lengths import Percentiles, count_lengths, percentiles_by_part
-from data.near_duplicates import near_duplicate_groups
+from data.facts import facts_of
+from data.findings import groups_of, lengths_of
+from data.lengths import Percentiles, percentiles_by_part
 from data.reading import Dataset, Fault, Record
 from data.terms import find_terms
 from data.tokenizer import Tokenizer
@@ -49,7 +50,8 @@ class ThinkingCounts(Struct, frozen=True, rename={"with_": "with"}):
 
 
 class Inspection(Struct, frozen=True):
-    """exact_duplicates: records whose question and answer repeat those of an earlier one.
+    """records: all of the file.  usable: those that can be trained on.  invalid: the others.
+    exact_duplicates: usable records whose question and answer repeat those of an earlier one.
 
     near_duplicate_groups: groups of two and more records alike, exact duplicates among them; near_duplicate_records: in them.
     tokens: by part, None without a tokenizer.  difficulty, category, language, terms: usable records by value, most first;
@@ -61,6 +63,7 @@ class Inspection(Struct, frozen=True):
     encoding: str
     sha256: str
     records: int
+    usable: int
     invalid: int
     problems: dict[str, ProblemCount]
     exact_duplicates: int
@@ -94,8 +97,8 @@ def inspect(
     records = dataset.records
     lengths = None
     if tokenizer is not None:
-        lengths = count_lengths(records, tokenizer, settings or ExampleSettings(), lambda done, total: tell("tokens", done, total))
-    groups = near_duplicate_groups([record.conversation.text() for record in records], lambda done, total: tell("duplicates", done, total))
+        lengths = lengths_of(dataset, tokenizer, settings or ExampleSettings(), lambda done, total: tell("tokens", done, total))
+    groups = groups_of(dataset, lambda done, total: tell("duplicates", done, total))
     near = groups_of_several(groups)
     texts = look_at_texts(records, lambda done, total: tell("texts", done, total))
     remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
@@ -104,10 +107,11 @@ def inspect(
         format=dataset.format,
         encoding=dataset.encoding,
         sha256=dataset.sha256,
-        records=len(records),
+        records=dataset.values,
+        usable=len(records),
         invalid=dataset.invalid,
-        problems=count_problems(dataset.faults, remarks),
-        exact_duplicates=sum(len(group) - 1 for group in duplicate_groups(records)),
+        problems=count_problems(dataset.faults, remarks, dataset.faults.counts + dataset.remarks.counts),
+        exact_duplicates=records.facts.exact_duplicates(),
         near_duplicate_groups=len(near),
         near_duplicate_records=sum(map(len, near.values())),
         thinking=count_thinking(dataset),
@@ -121,9 +125,9 @@ def inspect(
 
 def duplicate_groups(records: Sequence[Record]) -> list[list[int]]:
     """Records of the same question and answer (all turns, system prompt and reasoning apart), in groups of two and more."""
-    found: dict[str, list[int]] = {}
-    for record in records:
-        found.setdefault(record.conversation.text(), []).append(record.index)
+    found: dict[int, list[int]] = {}
+    for index, digest in enumerate(facts_of(records).digests):
+        found.setdefault(digest, []).append(index)
     return [members for members in found.values() if len(members) > 1]
 
 
@@ -139,7 +143,7 @@ def count_thinking(dataset: Dataset) -> ThinkingCounts:
     """Usable records with and without reasoning; those with an empty block, and those refused for their tags, are faulty."""
     empty = sum(any(is_thinking_fault(fault) for fault in faults) for faults in remarks_by_record(dataset).values())
     refused = len({fault.position for fault in dataset.faults if is_thinking_fault(fault)})
-    with_thinking = sum(record.conversation.has_thinking for record in dataset.records)
+    with_thinking = dataset.records.facts.with_thinking()
     return ThinkingCounts(with_thinking, len(dataset.records) - with_thinking - empty, empty + refused)
 
 
@@ -155,8 +159,10 @@ def remarks_by_record(dataset: Dataset) -> dict[int, list[Fault]]:
     return found
 
 
-def count_problems(faults: Iterable[Fault], remarks: Iterable[Fault]) -> dict[str, ProblemCount]:
-    """Code → how often and where, unusable records first, then the most frequent."""
+def count_problems(
+    faults: Iterable[Fault], remarks: Iterable[Fault], counts: Mapping[str, int] | None = None
+) -> dict[str, ProblemCount]:
+    """Code → how often and where, unusable records first, then the most frequent. counts: where only the first of a code are given."""
     found: dict[str, ProblemCount] = {}
     for several, is_usable in ((faults, False), (remarks, True)):
         by_code: dict[str, list[Fault]] = {}
@@ -164,13 +170,15 @@ def count_problems(faults: Iterable[Fault], remarks: Iterable[Fault]) -> dict[st
             by_code.setdefault(fault.code, []).append(fault)
         for code, same in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
             lines = [fault.line for fault in same[:EXAMPLE_LINES]]
-            found.setdefault(code, ProblemCount(len(same), lines, same[0].text, is_usable))
+            count = max(len(same), (counts or {}).get(code, 0))
+            found.setdefault(code, ProblemCount(count, lines, same[0].text, is_usable))
     return found
 
 
 def count_labels(records: Sequence[Record], name: str) -> dict[str, int]:
     """Records by their difficulty or category, most first; those without one are left out."""
-    counts = Counter(getattr(record.conversation, name) for record in records)
+    facts = facts_of(records)
+    counts = Counter({"difficulty": facts.difficulties, "category": facts.categories}[name])
     return {value: count for value, count in counts.most_common() if value}
 
 

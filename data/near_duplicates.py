@@ -4,12 +4,16 @@ White space and case don't count. MinHash is rensa's; the banding follows Leskov
 Datasets", section 3.4. What groups are good for is `data.splitting`.
 """
 
+import hashlib
 import re
-from collections import defaultdict
+import tempfile
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue] - a compiled module without stubs
+
+from data.cache import data_cache
 
 THRESHOLD = 0.7
 """Jaccard of the 5-gram sets from which two texts count as near duplicates."""
@@ -19,6 +23,8 @@ _PERMUTATIONS, _BANDS = 128, 32
 _ESTIMATE_FLOOR = THRESHOLD - 0.15
 """Candidates under this MinHash estimate (standard error 0.04) are not worth an exact comparison."""
 _CHUNK = 2048
+_IN_MEMORY = 128 << 20
+"""Bytes of signatures that are held in memory."""
 _LARGE = 64
 """Members of a bucket from which comparing all with all is too much."""
 
@@ -28,14 +34,12 @@ Progress = Callable[[int, int], None]
 def near_duplicate_groups(texts: Sequence[str], progress: Progress | None = None) -> list[int]:
     """A group number for each text, counted up in order of first appearance; texts alike within `THRESHOLD` share one.
 
+    texts: gone through once and then asked for single texts, so it may read them from disk.
     progress: called with texts done and texts in all.
     """
     tell = progress or (lambda done, total: None)
-    first: dict[str, int] = {}
-    place = [first.setdefault(normalised(text), len(first)) for text in texts]
-    distinct = list(first)
-    groups, comparison = _UnionFind(len(distinct)), _Comparison(distinct)
-    signatures = _signatures(distinct, lambda done: tell(done // 2, len(texts)))
+    place, distinct, signatures = _signatures(texts, tell)
+    groups, comparison = _UnionFind(len(distinct)), _Comparison(_Distinct(texts, distinct))
     for band in range(_BANDS):
         for members in _buckets(signatures, band):
             _join_alike(members, signatures, comparison, groups)
@@ -65,16 +69,50 @@ def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return common / (len(a) + len(b) - common)
 
 
-def _signatures(texts: Sequence[str], tell: Callable[[int], None]) -> np.ndarray:
-    """(N, _PERMUTATIONS) uint32 MinHash signatures."""
-    rows = []
-    for start in range(0, len(texts), _CHUNK):
-        hashes = [_gram_hashes(text) for text in texts[start : start + _CHUNK]]
-        offsets = np.cumsum([0, *map(len, hashes)]).tolist()
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(np.concatenate(hashes), offsets, _PERMUTATIONS, 42)
-        rows.append(np.array(matrix.to_rows(), dtype=np.uint32))
-        tell(start + len(hashes))
-    return np.concatenate(rows) if rows else np.zeros((0, _PERMUTATIONS), dtype=np.uint32)
+class _Distinct:
+    """The normalised text of each distinct number, from the text it was first seen in."""
+
+    def __init__(self, texts: Sequence[str], places: Sequence[int]):
+        self._texts, self._places = texts, places
+
+    def __getitem__(self, number: int) -> str:
+        return normalised(self._texts[self._places[number]])
+
+
+def _signatures(texts: Sequence[str], tell: Progress) -> tuple["array[int]", "array[int]", np.ndarray]:
+    """The distinct number of each text, a place where each distinct text stands, and their MinHash: (N, _PERMUTATIONS) uint32."""
+    place, distinct, first = array("I"), array("I"), dict[bytes, int]()
+    signatures = _matrix(len(texts))
+    hashes: list[np.ndarray] = []
+    for number, text in enumerate(texts):
+        shortened = normalised(text)
+        key = hashlib.blake2b(shortened.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if key not in first:
+            first[key] = len(distinct)
+            distinct.append(number)
+            hashes.append(_gram_hashes(shortened))
+        place.append(first[key])
+        if len(hashes) >= _CHUNK or number == len(texts) - 1:
+            signatures[len(distinct) - len(hashes) : len(distinct)] = _digest(hashes)
+            hashes = []
+            tell((number + 1) // 2, len(texts))
+    return place, distinct, signatures[: len(distinct)]
+
+
+def _digest(hashes: list[np.ndarray]) -> np.ndarray:
+    if not hashes:
+        return np.zeros((0, _PERMUTATIONS), dtype=np.uint32)
+    offsets = np.cumsum([0, *map(len, hashes)]).tolist()
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(np.concatenate(hashes), offsets, _PERMUTATIONS, 42)
+    return np.array(matrix.to_rows(), dtype=np.uint32)
+
+
+def _matrix(count: int) -> np.ndarray:
+    """Room for the signatures, on disk when there are many: 512 bytes a text."""
+    if count * _PERMUTATIONS * 4 <= _IN_MEMORY:
+        return np.empty((count, _PERMUTATIONS), dtype=np.uint32)
+    with tempfile.TemporaryFile(dir=data_cache()) as file:
+        return np.memmap(file, dtype=np.uint32, mode="w+", shape=(count, _PERMUTATIONS))
 
 
 def _gram_hashes(text: str) -> np.ndarray:
@@ -94,11 +132,17 @@ def _gram_hashes(text: str) -> np.ndarray:
 def _buckets(signatures: np.ndarray, band: int) -> Iterator[list[int]]:
     """Numbers of the texts whose signatures are equal in one band, where there are several."""
     width = _PERMUTATIONS // _BANDS
-    part = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width])
-    buckets: defaultdict[bytes, list[int]] = defaultdict(list)
-    for number, row in enumerate(part):
-        buckets[row.tobytes()].append(number)
-    return (members for members in buckets.values() if len(members) > 1)
+    part = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width]).astype(np.uint64)
+    # Four 32-bit values hashed to one of 64 bits; a collision only brings one more pair to compare.
+    keys = np.zeros(len(part), dtype=np.uint64)
+    for column in range(width):
+        keys = (keys ^ part[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order])) + 1
+    bounds = np.concatenate([[0], starts, [len(order)]])
+    for place in np.flatnonzero(np.diff(bounds) > 1):
+        yield order[bounds[place] : bounds[place + 1]].tolist()
 
 
 def _join_alike(members: list[int], signatures: np.ndarray, comparison: "_Comparison", groups: "_UnionFind") -> None:
@@ -138,10 +182,11 @@ def _close_pairs(signatures: np.ndarray, members: np.ndarray) -> Iterator[tuple[
 class _Comparison:
     """Exact comparison of numbered texts. Keeps the latest 5-gram sets, because pairs come in bunches, and what was unlike."""
 
-    _KEPT = 4096
+    _KEPT = 1_000_000
+    """Grams in the sets that are kept, of about 100 bytes each."""
 
-    def __init__(self, texts: Sequence[str]):
-        self._texts = texts
+    def __init__(self, texts: _Distinct):
+        self._texts, self._size = texts, 0
         self._sets: dict[int, frozenset[str]] = {}
         self._unlike: set[tuple[int, int]] = set()
 
@@ -178,9 +223,11 @@ class _Comparison:
 
     def _of(self, number: int) -> frozenset[str]:
         if number not in self._sets:
-            if len(self._sets) >= self._KEPT:
-                self._sets.pop(next(iter(self._sets)))
-            self._sets[number] = grams_of(self._texts[number])
+            grams = grams_of(self._texts[number])
+            self._size += len(grams)
+            while self._sets and self._size > self._KEPT:
+                self._size -= len(self._sets.pop(next(iter(self._sets))))
+            self._sets[number] = grams
         return self._sets[number]
 
 

@@ -53,3 +53,21 @@ class FaultLog(Sequence[Fault]):
 
     def __iter__(self) -> Iterator[Fault]:
         return iter(self._faults)
+
+
+class RecordTexts(Sequence[str]):
+    """What each record asks and answers, made when asked for: duplicates are looked for in it."""
+
+    def __init__(self, records: Sequence[Record]):
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, place):  # type: ignore[override] - a place gives a text, a slice gives a list
+        if isinstance(place, slice):
+            return [record.conversation.text() for record in self._records[place]]
+        return self._records[place].conversation.text()
+
+    def __iter__(self) -> Iterator[str]:
+        return (record.conversation.text() for record in self._records)

@@ -40,6 +40,7 @@ def report_on(tmp_path):
         ("glaive_toolcall_zh_demo.json", 300, 43),
         ("huanhuan.json", 3729, 112),
         ("belle_eval_set.json", 1000, 0),
+        ("belle_zh_seed_tasks.json", 175, 0),
         ("sharegpt_zh_1K_format.jsonl", 1000, 0),
         ("ruozhiba_raw.jsonl", 240, 0),
         ("cipher_thinking.jsonl", 432, 0),
@@ -47,12 +48,9 @@ def report_on(tmp_path):
 )
 def test_exact_duplicates_are_records_that_repeat_an_earlier_one(shared_data, name, values, duplicates):
     """The published counts of each set come out, usable and unusable records together being all of the file."""
-    from data.inspection import duplicate_groups
+    report = inspect(read_file(shared_data / name))
 
-    dataset = read_file(shared_data / name)
-
-    assert len(dataset.records) + dataset.invalid == values
-    assert sum(len(group) - 1 for group in duplicate_groups(dataset.records)) == duplicates
+    assert (report.records, report.usable + report.invalid, report.exact_duplicates) == (values, values, duplicates)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +76,7 @@ def test_thinking_is_with_without_or_faulty(report_on):
     plain, empty, unclosed = ({"instruction": "q", "output": output} for output in ("a", "<think></think>a", "<think>r"))
     report = report_on(GOOD, plain, empty, unclosed)
 
-    assert (report.records, report.invalid) == (3, 1)
+    assert (report.records, report.usable, report.invalid) == (4, 3, 1)
     assert (report.thinking.with_, report.thinking.without, report.thinking.faulty) == (1, 1, 2)
 
 

@@ -66,7 +66,7 @@ def _facts(report: Inspection) -> list[str]:
     return columns([
         [tr("cli.inspect.file"), safe(report.path)],
         [tr("cli.inspect.format"), f"{report.format}, {report.encoding}"],
-        [tr("cli.inspect.records"), tr("cli.inspect.usable", records=report.records, invalid=report.invalid)],
+        [tr("cli.inspect.records"), tr("cli.inspect.usable", records=report.usable, invalid=report.invalid)],
         [tr("cli.inspect.thinking"),
          tr("cli.inspect.thinking_counts", with_=thinking.with_, without=thinking.without, faulty=thinking.faulty)],
         [tr("cli.inspect.duplicates"),
