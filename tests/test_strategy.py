@@ -1,13 +1,13 @@
 """The recommender over described machines and models, as a table that was reviewed cell by cell, and its single rules.
 
 Each row is (machine, model): recommended way × processes, rows of a micro-batch, and whether activations are recomputed. The reasons:
-Kept activations are 3.2 MB a token of 4B in bf16, 6.1 GiB for two rows. T4: no bf16 and Qwen overflows in fp16, so fp32: 0.6B (2.2 GiB) and 1.7B (6.4) fit, 4B (15.0) does not and takes 4 bits; 14B in 4 bits
-still keeps 2 × 2.9 GiB of fp32 embedding and head, too much. RTX 3060: 4B in bf16 leaves 3.8 GiB, enough only with recomputation; 8B
-(15.3) needs 4 bits; 14B in 4 bits leaves nothing. 2 × 3090 on 8 lanes: up to 8B every card holds all, so DDP; 14B (27.5 GiB) would be
-gathered over 6 GB/s for longer than 4 bits take to unpack; 32B fits only in 4 bits. 4 × A10G: 8B needs recomputation; 14B as on the
-3090; 32B in 4 bits misses 22 GiB by a hair. H100, A100: eight rows feed eight GPUs, a second machine would stay idle; 32B whole on each
-leaves no room for activations, sharded over NVLink it does and is faster. Mixed: the 3060 would hold the 4090 up six-fold. CPU: fp32,
-and 4 bits from 8B on, as slowly as that is.
+Kept activations are 3.2 MB a token of 4B in bf16, 6.1 GiB for two rows. T4: no bf16 and Qwen overflows in fp16, so fp32: 0.6B (2.2
+GiB) and 1.7B (6.4) fit, 4B (15.0) does not and takes 4 bits; 14B in 4 bits still keeps 2 × 2.9 GiB of fp32 embedding and head, too
+much. RTX 3060: 4B in bf16 leaves 3.8 GiB, enough only with recomputation; 8B (15.3) needs 4 bits; 14B in 4 bits leaves nothing. 2 ×
+3090 on 8 lanes: up to 8B every card holds all, so DDP; 14B (27.5 GiB) would be gathered over 6 GB/s for longer than 4 bits take to
+unpack; 32B fits only in 4 bits. 4 × A10G: 8B needs recomputation; 14B as on the 3090; 32B in 4 bits misses 22 GiB by a hair. H100,
+A100: eight rows feed eight GPUs, a second machine would stay idle; 32B whole on each leaves no room for activations, sharded over
+NVLink it does and is faster. Mixed: the 3060 would hold the 4090 up six-fold. CPU: fp32, and 4 bits from 8B on, as slowly as that is.
 """
 
 import json
