@@ -1,53 +1,29 @@
-"""Cryptography terms in a text: names from `terms.toml` by Aho-Corasick, standards and parameters by pattern, longest match wins.
+"""Cryptography terms in a text: the names of `data.term_list` by Aho-Corasick, what cannot be listed by `data.term_patterns`.
 
 Apart from word segmentation, because names with slashes, spaces or full-width letters are no words to it (docs/log.md).
-Offsets are those of the text as given.
+Offsets are those of the text as given. Counting over a data set is `data.term_report`.
 """
 
 import functools
 import re
-from pathlib import Path
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import ahocorasick
-import tomli
 from msgspec import Struct
 
-_FILE = Path(__file__).with_name("terms.toml")
+from data.term_list import Entry, entries, ordinary_words, spellings
+from data.term_patterns import find_patterns
 
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_FLAT = {code: code - 0xFEE0 for code in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+_FLAT |= {0x3000: 0x20} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
+"""Full-width forms that occur in names, and the many hyphens, each as its ASCII character."""
+_NOT_FLAT = re.compile(f"[{''.join(map(re.escape, map(chr, _FLAT)))}]")
 
-_PATTERNS = {
-    "standard": (
-        r"(?:GB|GM|JR|GA|YD|DL)\s?/\s?[TZ]\s?\d{4,5}(?:\.\d{1,2})?(?:\s?[-—–]{1,2}\s?(?:19|20)\d{2})?"
-        r"|GB\s?\d{4,5}(?:\.\d{1,2})?[-—–]{1,2}(?:19|20)\d{2}"
-        r"|ISO(?:/IEC)?\s?\d{4,5}(?:-\d{1,2})?(?::\d{4})?"
-        r"|FIPS\s?(?:PUB\s?)?\d{2,3}(?:-\d)?"
-        r"|NIST\sSP\s?800-\d{1,3}[A-Z]?"
-        r"|RFC\s?\d{3,5}"
-        r"|PKCS\s?#?\d{1,2}"
-    ),
-    "algorithm": (
-        r"SM[1-9](?:[-_](?:ECB|CBC|CFB|OFB|CTR|GCM|CCM|XTS|MAC|HMAC))?"
-        r"|(?:AES|Camellia|ARIA)[-_]?(?:128|192|256)(?:[-_](?:ECB|CBC|CFB|OFB|CTR|GCM|CCM|XTS))?"
-        r"|(?:AES|DES|3DES|SM4)[-_](?:ECB|CBC|CFB|OFB|CTR|GCM|CCM|XTS)"
-        r"|RSA[-_]?(?:512|768|1024|2048|3072|4096|7680|8192|15360)"
-        r"|SHA3?[-_]?(?:224|256|384|512)(?:/(?:224|256))?"
-        r"|HMAC[-_](?:SM3|MD5|SHA[-_]?(?:1|224|256|384|512))"
-        r"|ML-KEM-(?:512|768|1024)|ML-DSA-(?:44|65|87)|Kyber(?:512|768|1024)"
-        r"|(?:TLS|SSL)\s?v?[123]\.[0-3]"
-    ),
-    "hex": r"0x[0-9A-Fa-f]{2,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
-    "base64": (
-        r"(?<![+/])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])"
-        r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-    ),
-}
-"""What has too many values to list. Each stands between characters that are no part of a Latin word.
-
-Base64 starts only where a run of its letters does: looking ahead from each slash of a long run would take quadratic time.
-"""
-
-_SCANNER = re.compile("|".join(rf"(?P<{name}>(?<![A-Za-z0-9_])(?:{pattern})(?![A-Za-z0-9_]))" for name, pattern in _PATTERNS.items()))
+NEAR = 150
+"""Characters within which another term makes a term of a name that is also an ordinary word (signature, challenge)."""
+_VALUES = ("hex", "base64")
 
 
 class Term(Struct, frozen=True):
@@ -61,75 +37,98 @@ class Term(Struct, frozen=True):
     standard: str = ""
 
 
-class Entry(Struct, frozen=True):
-    """A term of the list: its name, all ways of writing it (name included), category and standard."""
-
+class _Match(NamedTuple):
+    start: int
+    end: int
     name: str
-    names: tuple[str, ...]
     category: str
     standard: str
+    needs_context: bool = False
+
+
+class _Spelling(NamedTuple):
+    """entry: None for an ordinary word.  has_case: it counts only as written here.  takes_plural: an English s may follow."""
+
+    text: str
+    entry: Entry | None
+    has_case: bool
+    takes_plural: bool
 
 
 def find_terms(text: str) -> list[Term]:
     """The terms of a text in order, none overlapping another; where several could start, the longest."""
-    flat = text.translate(_FULL_WIDTH)
-    found = sorted([*_listed(flat), *_patterned(flat)], key=lambda term: (term[0], -term[1]))
-    terms: list[Term] = []
-    for start, end, name, category, standard in found:
-        if not terms or start >= terms[-1].end:
-            terms.append(Term(text[start:end], start, end, name, category, standard))
-    return terms
+    flat = text.translate(_FLAT) if not text.isascii() and _NOT_FLAT.search(text) else text
+    found = [*_listed(flat), *(_Match(*pattern) for pattern in find_patterns(flat))]
+    kept = _near_others(_leftmost_longest(found))
+    return [Term(text[one.start : one.end], one.start, one.end, one.name, one.category, one.standard) for one in kept]
 
 
-@functools.cache
-def entries() -> tuple[Entry, ...]:
-    """The list as it stands in `terms.toml`."""
-    table = tomli.loads(_FILE.read_text(encoding="utf-8"))
-    return tuple(
-        Entry(term["names"][0], tuple(term["names"]), category, term["standard"])
-        for category, group in table.items()
-        for term in group["terms"]
-    )
+def _leftmost_longest(found: list[_Match]) -> list[_Match]:
+    found.sort(key=lambda one: (one.start, -one.end))
+    kept: list[_Match] = []
+    for one in found:
+        if not kept or one.start >= kept[-1].end:
+            kept.append(one)
+    return kept
 
 
-def _listed(flat: str) -> list[tuple[int, int, str, str, str]]:
-    """Matches of listed names, Latin ones only as whole words."""
+def _near_others(found: list[_Match]) -> list[_Match]:
+    """Without the names that need another term near them and have none."""
+    if not any(one.needs_context for one in found):
+        return found
+    sure = [one.start for one in found if not one.needs_context and one.category not in _VALUES]
+    return [one for one in found if not one.needs_context or _is_near(one.start, sure)]
+
+
+def _is_near(place: int, others: Sequence[int]) -> bool:
+    after = bisect_left(others, place)
+    return any(abs(other - place) <= NEAR for other in others[max(after - 1, 0) : after + 1])
+
+
+def _listed(flat: str) -> Iterator[_Match]:
+    """Matches of listed names, Latin ones only as whole words, none across an ordinary word."""
     lowered = _lowered(flat)
-    matches = []
-    for last, (name, entry) in _automaton().iter(lowered):
-        start, end = last - len(name) + 1, last + 1
-        if _needs_case(name) and flat[start:end] != name:
-            continue
-        if _is_inside_word(flat, start, end):
-            continue
-        matches.append((start, end, entry.name, entry.category, entry.standard))
-    return matches
+    matches: list[_Match] = []
+    ordinary: list[tuple[int, int]] = []
+    for last, spelling in _automaton().iter(lowered):
+        start, end = last - len(spelling.text) + 1, last + 1
+        if spelling.entry is None:
+            ordinary.append((start, end))
+        elif end := _whole_word_end(flat, start, end, spelling):
+            entry = spelling.entry
+            matches.append(_Match(start, end, entry.name, entry.category, entry.standard, entry.needs_context))
+    return (one for one in matches if not any(_tears(one, word) for word in ordinary)) if ordinary else iter(matches)
 
 
-def _patterned(flat: str) -> list[tuple[int, int, str, str, str]]:
-    matches = []
-    for match in _SCANNER.finditer(flat):
-        category = match.lastgroup or ""
-        name = match[0]
-        if category == "standard":
-            name = _standard_name(name)
-        matches.append((match.start(), match.end(), name, category, name if category == "standard" else ""))
-    return matches
+def _whole_word_end(flat: str, start: int, end: int, spelling: _Spelling) -> int:
+    """Where the name ends, its plural included; 0 when it is a part of a longer Latin word or in the wrong case."""
+    if spelling.has_case and flat[start:end] != spelling.text:
+        return 0
+    if start and _is_latin(flat[start]) and _is_latin(flat[start - 1]):
+        return 0
+    if _is_latin(flat[end - 1]) and _is_latin(flat[end : end + 1]):
+        if not (spelling.takes_plural and flat[end] == "s" and not _is_latin(flat[end + 1 : end + 2])):
+            return 0
+        end += 1
+    return end
 
 
-def _standard_name(text: str) -> str:
-    """GB/T 39786-2021 for every way of spacing and dashing it."""
-    text = re.sub(r"\s?/\s?", "/", re.sub(r"\s?[-—–]{1,2}\s?", "-", text))
-    text = re.sub(r"^PKCS\s?#?", "PKCS#", re.sub(r"^FIPS\s?PUB", "FIPS", text))
-    return re.sub(r"^([A-Z/]+?)\s?(?=\d)", r"\1 ", text)
+def _tears(one: _Match, word: tuple[int, int]) -> bool:
+    """Whether a match shares characters with an ordinary word without holding all of it."""
+    start, end = word
+    return one.start < end and start < one.end and not (one.start <= start and end <= one.end)
 
 
 @functools.cache
 def _automaton() -> ahocorasick.Automaton:
     automaton = ahocorasick.Automaton()
+    for word in ordinary_words():
+        automaton.add_word(word, _Spelling(word, None, False, False))
     for entry in entries():
         for name in entry.names:
-            automaton.add_word(_lowered(name), (name, entry))
+            for text in spellings(name):
+                takes_plural = len(text) > 4 and text[-1].isascii() and text[-1].islower() and not text.endswith("s")
+                automaton.add_word(_lowered(text), _Spelling(text, entry, entry.has_case or _needs_case(text), takes_plural))
     automaton.make_automaton()
     return automaton
 
@@ -142,13 +141,7 @@ def _lowered(text: str) -> str:
 
 def _needs_case(name: str) -> bool:
     """Short Latin names are words in lower case: "des", "mac", "ssl" in an address."""
-    return len(name) <= 3 and name.isascii() and name.isalpha()
-
-
-def _is_inside_word(text: str, start: int, end: int) -> bool:
-    """Whether a name that begins or ends with a Latin letter or digit goes on beyond its match."""
-    before, after = text[start - 1 : start], text[end : end + 1]
-    return (_is_latin(text[start]) and _is_latin(before)) or (_is_latin(text[end - 1]) and _is_latin(after))
+    return len(name) <= 3 and name.isascii() and name.isalpha() and name.isupper()
 
 
 def _is_latin(character: str) -> bool:

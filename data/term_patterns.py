@@ -1,0 +1,105 @@
+"""Terms that have too many values to list: standards, algorithms with parameters, hex and Base64 values, found by pattern.
+
+Offsets are those of the text given, which is to be half-width (`data.terms` makes it so).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_MODES = "ECB|CBC|CFB|OFB|CTR|GCM|CCM|XTS|BC|OFBNLF|HCTR"
+_PATTERNS = {
+    "standard": (
+        r"(?:GB|GM|JR|GA|YD|DL)\s?/\s?[TZ]\s?\d{4,5}(?:\.\d{1,2})?(?:\s?[-—]{1,2}\s?(?:19|20)\d{2})?"
+        r"|GB\s?\d{4,5}(?:\.\d{1,2})?[-—]{1,2}(?:19|20)\d{2}"
+        r"|ISO(?:/IEC)?\s?\d{4,5}(?:-\d{1,2})?(?::\d{4})?"
+        r"|FIPS\s?(?:PUB\s?)?\d{2,3}(?:-\d)?"
+        r"|(?:NIST\s)?SP\s?800-\d{1,3}[A-Z]?"
+        r"|RFC\s?\d{3,5}"
+        r"|PKCS\s?#?\d{1,2}"
+    ),
+    "algorithm": (
+        r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+){2,}"
+        r"|SM3[Ww]ithSM2|SHA\d{1,3}[Ww]ith(?:RSA|ECDSA|DSA)"
+        rf"|(?i:SM[1-9](?:[-_](?:{_MODES}|MAC|HMAC))?"
+        rf"|(?:AES|Camellia|ARIA)[-_]?(?:128|192|256)(?:[-_](?:{_MODES}))?"
+        rf"|(?:3DES|SM4)[-_](?:{_MODES})"
+        r"|RSA[-_]?(?:512|768|1024|2048|3072|4096|7680|8192|15360)"
+        r"|SHA3?[-_]?(?:224|256|384|512)(?:/(?:224|256))?"
+        r"|HMAC[-_](?:SM3|MD5|SHA[-_]?(?:1|224|256|384|512))"
+        r"|ML-KEM-(?:512|768|1024)|ML-DSA-(?:44|65|87)|Kyber(?:512|768|1024)"
+        r"|(?:TLS|SSL)\s?v?[123]\.[0-3])"
+    ),
+    "hex": r"0x[0-9A-Fa-f]{2,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
+    "base64": (
+        r"(?<![+/])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])"
+        r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+    ),
+}
+"""Each stands between characters that are no part of a Latin word, and holds a digit.
+
+Base64 starts only where a run of its letters does: looking ahead from each slash of a long run would take quadratic time.
+"""
+
+_SCANNER = re.compile("|".join(rf"(?P<{name}>(?<![A-Za-z0-9_])(?:{pattern})(?![A-Za-z0-9_]))" for name, pattern in _PATTERNS.items()))
+_RUN, _TOKEN, _DIGIT = re.compile("[ -~—]+"), re.compile("[^ ]+"), re.compile("[0-9]")
+_SHORT = 80
+"""Runs up to this length are scanned whole."""
+_BEFORE, _AFTER = 3, 2
+"""Tokens around one with a digit that may belong to the same term: `GB / T 39786 - 2021`, `NIST SP 800-38D`."""
+
+
+class Pattern(NamedTuple):
+    """name: the one way of writing it.  standard: for a standard its own name, else ''."""
+
+    start: int
+    end: int
+    name: str
+    category: str
+    standard: str
+
+
+def find_patterns(flat: str) -> Iterator[Pattern]:
+    """What the patterns find in a half-width text, in order, the longest first where several start."""
+    for start, end in _windows(flat):
+        for match in _SCANNER.finditer(flat, start, end):
+            category = match.lastgroup or ""
+            name = _standard_name(match[0]) if category == "standard" else match[0]
+            if category == "algorithm" and name.islower():
+                name = name.upper()
+            yield Pattern(match.start(), match.end(), name, category, name if category == "standard" else "")
+
+
+def _windows(flat: str) -> Iterator[tuple[int, int]]:
+    """The stretches in which a pattern can match: scanning all of an English text would cost most of the time."""
+    for run in _RUN.finditer(flat):
+        if not _DIGIT.search(flat, run.start(), run.end()):
+            continue
+        if run.end() - run.start() <= _SHORT:
+            yield run.span()
+        else:
+            yield from _around_digits(flat, run)
+
+
+def _around_digits(flat: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
+    tokens = [token.span() for token in _TOKEN.finditer(flat, run.start(), run.end())]
+    first = last = -1
+    for number, (start, end) in enumerate(tokens):
+        if not _DIGIT.search(flat, start, end):
+            continue
+        if first >= 0 and number - _BEFORE > last:
+            yield tokens[first][0], tokens[last][1]
+            first = -1
+        if first < 0:
+            first = max(number - _BEFORE, last + 1, 0)
+        last = min(number + _AFTER, len(tokens) - 1)
+    if first >= 0:
+        yield tokens[first][0], tokens[last][1]
+
+
+def _standard_name(text: str) -> str:
+    """GB/T 39786-2021 for every way of spacing and dashing it."""
+    text = re.sub(r"\s?/\s?", "/", re.sub(r"\s?[-—]{1,2}\s?", "-", text))
+    text = re.sub(r"^PKCS\s?#?", "PKCS#", re.sub(r"^FIPS\s?PUB", "FIPS", text))
+    text = re.sub(r"^([A-Z/]+?)\s?(?=\d)", r"\1 ", text)
+    return f"NIST {text}" if text.startswith("SP") else text
