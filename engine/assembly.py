@@ -3,8 +3,8 @@
 Decides nothing that a part decides for itself; holds no loop.
 """
 
-import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +27,14 @@ from engine.model_shape import ModelShape
 from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
 from engine.reporter import Reporter
+from engine.resuming import fingerprint
 from engine.run_directory import RunDirectory
 from engine.train_step import Updater
-
-MUST_MATCH = ("data", "model", "adapter")
-"""Parts of the fingerprint without which a checkpoint makes no sense; the others only make a resume not bit-equal."""
 
 
 @dataclass
 class Parts:
-    """Everything the loop needs. prompts: (text, token ids) of the fixed prompts."""
+    """Everything the loop needs. prompts: (text, token ids) of the fixed prompts.  place: file and line of an example."""
 
     model: LoadedModel
     model_folder: Path
@@ -47,6 +45,7 @@ class Parts:
     steps: StepPlan
     updater: Updater
     fingerprint: dict[str, str]
+    place: Callable[[Example], str]
 
 
 def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None) -> Parts:
@@ -76,7 +75,8 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         prompts=_prompts(config, tokenizer, prepared),
         steps=steps,
         updater=_updater(config, list(model.trainable().values()), precision),
-        fingerprint=_fingerprint(config, prepared, precision),
+        fingerprint=fingerprint(config, prepared.fingerprint, precision, device),
+        place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
 
 
@@ -185,27 +185,6 @@ def _updater(config: Config, parameters: list[torch.nn.Parameter], precision: st
         optimizer = torch.optim.AdamW(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay, fused=True)
     scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=precision == "fp16")
     return Updater(parameters, optimizer, scaler, config.train.max_grad_norm)
-
-
-def _fingerprint(config: Config, prepared: Prepared, precision: str) -> dict[str, str]:
-    """What an exact resume depends on, by the name a person reads when it has changed."""
-    parts = {
-        "data": prepared.fingerprint,
-        "model": [config.model.name, config.model.revision, config.model.quantization],
-        "adapter": msgspec.to_builtins(config.lora),
-        "batch": [config.train.batch_size, config.train.gradient_accumulation_steps, config.data.packing, config.data.max_seq_length],
-        "schedule": [
-            config.train.learning_rate,
-            config.train.num_epochs,
-            config.train.max_steps,
-            config.train.scheduler,
-            config.train.warmup_ratio,
-        ],
-        "seed": config.train.seed,
-        "precision": precision,
-        "torch": torch.__version__,
-    }
-    return {name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16] for name, value in parts.items()}
 
 
 def _device_name(device: torch.device) -> str:

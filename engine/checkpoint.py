@@ -13,6 +13,7 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine.bad_numbers import LossAverages
 from engine.manifest import rotate, write_verified
 from engine.run_directory import RunDirectory
 
@@ -22,6 +23,8 @@ class TrainingState(msgspec.Struct, frozen=True):
 
     fingerprint: what must not change for an exact resume (data, tokenizer, template, seed, batch …), by name.
     precision, device: what was computed with; a CPU's measurement may come out otherwise another time.
+    best_eval_loss, best_step: of the saved step with the lowest evaluation loss.  batch_size, recomputes_activations: where the
+    run stood when memory had run out; 0 in what older versions saved.  averages, bad_steps: of `engine.bad_numbers`.
     """
 
     step: int
@@ -32,14 +35,19 @@ class TrainingState(msgspec.Struct, frozen=True):
     precision: str
     device: str
     best_eval_loss: float | None = None
+    best_step: int | None = None
+    batch_size: int = 0
+    recomputes_activations: bool = False
+    averages: LossAverages = LossAverages()
+    bad_steps: int = 0
 
 
 def save_checkpoint(
     run: RunDirectory, model: PeftModel, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int
 ) -> tuple[Path, int]:
-    """Save after `state.step` and return (folder, bytes); older verified ones beyond `keep` go only afterwards.
+    """Save after `state.step` and return (folder, bytes); older verified ones beyond `keep` go only afterwards, the best one never.
 
-    Raises EnvironmentFault when the disk has no room or refuses; nothing already saved is touched then.
+    Raises DiskFull or EnvironmentFault when the disk has no room or refuses; nothing already saved is touched then.
     """
     target = run.checkpoint(state.step)
     tensors = optimizer_tensors(model, optimizer)
@@ -49,10 +57,15 @@ def save_checkpoint(
         save_file(tensors, folder / "optimizer.safetensors")
         (folder / "state.json").write_bytes(msgspec.json.format(msgspec.json.encode(state)))
 
-    adapter_bytes = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    size = write_verified(target, write, expected_bytes=adapter_bytes + sum(t.nbytes for t in tensors.values()))
-    rotate(run, keep)
+    facts = {"step": state.step, "fingerprint": state.fingerprint}
+    size = write_verified(target, write, adapter_bytes(model) + sum(t.nbytes for t in tensors.values()), facts)
+    rotate(run, keep, state.best_step)
     return target, size
+
+
+def adapter_bytes(model: PeftModel) -> int:
+    """Bytes of the trainable weights; Adam's moments take about twice as much."""
+    return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:

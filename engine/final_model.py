@@ -6,7 +6,7 @@ from pathlib import Path
 
 from peft import PeftModel
 
-from engine.checkpoint import save_adapter
+from engine.checkpoint import adapter_bytes, save_adapter
 from engine.manifest import write_verified
 from engine.run_directory import RunDirectory
 
@@ -26,5 +26,4 @@ def save_final_model(run: RunDirectory, model: PeftModel, base_folder: Path, fac
                 shutil.copyfile(base_folder / name, folder / name)
         (folder / "training.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
 
-    expected = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad) + (16 << 20)
-    return write_verified(run.final_model, write, expected)
+    return write_verified(run.final_model, write, adapter_bytes(model) + (16 << 20), dict(facts))

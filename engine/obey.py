@@ -21,7 +21,9 @@ class Obedient(Protocol):
 
     def emit(self, event: events.Event) -> None: ...
 
-    def save(self) -> None: ...
+    def save(self) -> bool:
+        """Whether the checkpoint is on the disk now."""
+        ...
 
     def evaluate(self) -> bool:
         """Whether there was anything to evaluate on."""
@@ -55,8 +57,7 @@ def _obey(run: Obedient, command: Command) -> str | None:
         case "resume":
             _answer(run, command, False, "the run is not paused")
         case "checkpoint":
-            run.save()
-            _answer(run, command, True, f"saved checkpoint-{run.step}")
+            _answer(run, command, *((True, f"saved checkpoint-{run.step}") if run.save() else (False, "the disk refused; see the warning")))
         case "evaluate":
             _answer(run, command, *_unless(run.evaluate(), "there is no evaluation data"))
         case "sample":

@@ -67,14 +67,26 @@ class Updater:
         finite = norm - norm == 0
         if finite or self.scaler.is_enabled():
             # An enabled scaler sees the non-finite gradient itself, skips the update and lowers its scale.
-            self.scaler.step(self.optimizer)
+            self._step()
             self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return norm, finite
 
     def clear(self) -> None:
-        """Forget gradients of an abandoned step."""
+        """Forget gradients of an abandoned step, and that the scaler has seen them."""
         self.optimizer.zero_grad(set_to_none=True)
+        if self.scaler.is_enabled():
+            self.scaler.update(self.scaler.get_scale())
+
+    def _step(self) -> None:
+        """The update. Moments are made at the first one: those half made when memory runs out are forgotten."""
+        new = [parameter for parameter in self.parameters if parameter not in self.optimizer.state]
+        try:
+            self.scaler.step(self.optimizer)
+        except BaseException:
+            for parameter in new:
+                self.optimizer.state.pop(parameter, None)
+            raise
 
 
 def train_step(model: LoadedModel, micro_batches: Sequence[MicroBatch], updater: Updater, learning_rate: float) -> StepStats:

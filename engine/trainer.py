@@ -1,5 +1,6 @@
 """The composition root of the engine, and its loop. It connects the parts; each part's work is in its own module."""
 
+import math
 import resource
 import time
 from pathlib import Path
@@ -7,22 +8,24 @@ from pathlib import Path
 import torch
 
 from engine import assembly, events
+from engine.bad_numbers import LossAverages, NumberWatch, check_weights, name_records
 from engine.batches import build_micro_batch, in_micro_batches
-from engine.checkpoint import TrainingState, read_state, restore, save_checkpoint
+from engine.checkpoint import TrainingState, adapter_bytes, read_state, restore, save_checkpoint
 from engine.config import Config
 from engine.control import Control
-from engine.errors import EnvironmentFault, RunError
 from engine.evaluation import evaluate
 from engine.final_model import save_final_model
+from engine.manifest import check_room
+from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
+from engine.probe import try_longest
 from engine.reporter import Reporter
+from engine.resuming import compare
 from engine.run_directory import RunDirectory
 from engine.sampling import sample
+from engine.saving import Saving
 from engine.schedule import learning_rate
 from engine.train_step import StepStats, train_step
-
-BAD_STEPS_ALLOWED = 5
-"""Steps in a row without a finite gradient before the run ends; a loss scaler finding its scale needs a few."""
 
 
 class Trainer:
@@ -32,8 +35,8 @@ class Trainer:
         self.run_directory, self.config, self.control, self.reporter = run, config, control, reporter
         self.step = 0
         self._tokens_seen = self._supervised_tokens = 0
-        self._best_eval_loss: float | None = None
-        self._bad_steps = 0
+        self._last_eval: tuple[int, float] | None = None
+        self._best: tuple[float, int] | None = None
 
     def emit(self, event: events.Event) -> None:
         self.reporter.emit(event)
@@ -42,10 +45,13 @@ class Trainer:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
         state = read_state(checkpoint) if checkpoint else None
         self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state)
-        self.batch_size = self.config.train.batch_size
+        self.ladder = MemoryLadder(self.config.train.batch_size, self.config.train.gradient_checkpointing, self.reporter.warn)
+        self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
+        self.saving = Saving(self.config.checkpoint, self.control, self.reporter, state and state.step)
+        check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft))
         if checkpoint is not None and state is not None:
             self._restore(checkpoint, state)
-        self._saved_step, self._saved_time = self.step, time.monotonic()
+        self._try_longest()
 
     def run(self) -> str:
         """Train until the last step or a stop; return why it ended: finished, stopped or interrupted."""
@@ -78,8 +84,7 @@ class Trainer:
         return every_steps > 0 and self.step % every_steps == 0 and self.step < self.parts.steps.max_steps
 
     def checkpoint_due(self) -> bool:
-        minutes = self.config.checkpoint.every_minutes
-        return self.due(self.config.checkpoint.every_steps) or (0 < minutes * 60 <= time.monotonic() - self._saved_time)
+        return self.due(self.config.checkpoint.every_steps) or self.saving.is_time()
 
     def take_step(self, step: int) -> None:
         """One optimiser step and its event."""
@@ -87,7 +92,7 @@ class Trainer:
         rate = learning_rate(
             step, self.parts.steps.max_steps, self.config.train.learning_rate, self.config.train.scheduler, self.config.train.warmup_ratio
         )
-        stats = self._train_within_memory(step, rate)
+        stats = self.ladder.fit(self.parts.model, self.parts.updater, lambda batch_size: self._train_step(step, rate, batch_size))
         self.step = step
         self._tokens_seen += stats.tokens
         self._supervised_tokens += stats.sums.tokens
@@ -109,35 +114,35 @@ class Trainer:
                 peak_memory_gib=peak_memory_gib(self.parts.model.device),
             )
         )
-        self._watch_for_bad_numbers(stats)
+        self.numbers.see(step, stats, self._records_of_step)
 
     def evaluate(self) -> bool:
         """Loss over the evaluation set; False where there is none."""
         if not self.parts.eval_examples:
             return False
         self.emit(events.Phase(name="evaluate"))
-        result = evaluate(
+        result = self.ladder.spare(f"the evaluation after step {self.step}", lambda: evaluate(
             self.parts.model,
             self.parts.eval_examples,
             step=self.step,
             row_length=self.config.data.max_seq_length,
             interrupted=self.control.interrupted,
             progress=lambda done, total: self.emit(events.Phase(name="evaluate", done=done, total=total)),
-        )
+        ))  # fmt: skip
         if result is not None:
-            self._best_eval_loss = min(result.loss, self._best_eval_loss or result.loss)
+            self._last_eval = (self.step, result.loss)
             self.emit(result)
         self.emit(events.Phase(name="train"))
         return True
 
     def sample_fixed_prompts(self) -> None:
         """The model answers the fixed prompts; how many of the answers are well formed is an event of its own."""
-        finished = [
+        answers = [
             self.answer_prompt(f"{self.step}-{index}", text, ids)
             for index, (text, ids) in enumerate(self.parts.prompts)
             if not self.control.interrupted()
         ]
-        if finished:
+        if finished := [answer for answer in answers if answer is not None]:
             self.emit(
                 events.SampleRound(
                     step=self.step,
@@ -156,9 +161,17 @@ class Trainer:
             self.answer_prompt(f"{id}-{index}", text, ids)
         return bool(self.parts.prompts)
 
-    def save(self) -> None:
-        """Checkpoint after the step just taken, unless that is already done."""
-        self.emit(events.Phase(name="save"))
+    def save(self, must: bool = False, waits: bool = True) -> bool:
+        """Checkpoint after the step just taken, unless that is already done; return whether it is.
+
+        must: raise what keeps it from being saved.  waits: for room, where the disk is full. Raises EnvironmentFault.
+        """
+        return self.saving.save(self.step, self._write_checkpoint, must, waits)
+
+    def _write_checkpoint(self) -> events.CheckpointSaved:
+        check_weights(self.parts.updater.parameters)
+        if self._last_eval is not None and self._last_eval[0] == self.step:
+            self._best = min(self._best or (math.inf, 0), (self._last_eval[1], self.step))
         state = TrainingState(
             step=self.step,
             tokens_seen=self._tokens_seen,
@@ -167,24 +180,26 @@ class Trainer:
             fingerprint=self.parts.fingerprint,
             precision=self.parts.model.precision,
             device=self.parts.model.device.type,
-            best_eval_loss=self._best_eval_loss,
+            best_eval_loss=self._best and self._best[0],
+            best_step=self._best and self._best[1],
+            batch_size=self.ladder.batch_size,
+            recomputes_activations=self.ladder.recomputes(self.parts.model),
+            averages=self.numbers.averages,
+            bad_steps=self.numbers.bad_steps,
         )
         path, size = save_checkpoint(
             self.run_directory, self.parts.model.peft, self.parts.updater.optimizer, state, self.config.checkpoint.keep
         )
-        self._saved_step, self._saved_time = self.step, time.monotonic()
-        self.emit(events.CheckpointSaved(step=self.step, path=path.name, bytes=size))
-        self.emit(events.Phase(name="train"))
+        return events.CheckpointSaved(step=self.step, path=path.name, bytes=size)
 
     def leave(self, reason: str) -> str:
         """End early, with a checkpoint of exactly this step."""
-        if self._saved_step != self.step or not self.run_directory.checkpoint(self.step).exists():
-            self.save()
+        self.save(must=True, waits=False)
         return reason
 
     def finish(self) -> None:
         """The last evaluation, samples, checkpoint, and the final model."""
-        self.save()
+        self.save(must=True)
         self.evaluate()
         self.sample_fixed_prompts()
         self.emit(events.Phase(name="save"))
@@ -197,55 +212,32 @@ class Trainer:
         size = save_final_model(self.run_directory, self.parts.model.peft, self.parts.model_folder, facts)
         self.emit(events.FinalModelSaved(path=self.run_directory.final_model.name, bytes=size))
 
-    def _train_within_memory(self, step: int, rate: float) -> StepStats:
-        """The step in micro-batches of `batch_size` rows; out of memory halves them and takes the same step again.
+    def _train_step(self, step: int, rate: float, batch_size: int) -> StepStats:
+        """The step in micro-batches of `batch_size` rows.
 
         The gradient is normalised over the whole step, so the split changes nothing but float order.
         """
-        while True:
-            # Dropout of a step is a function of seed and step, so a resumed or retried step draws the same numbers.
-            torch.manual_seed(self.config.train.seed * 1_000_003 + step)
-            rows = self.parts.steps.rows(step)
-            try:
-                batches = [
-                    build_micro_batch([self.parts.examples[index] for index in indices], self.parts.model.device)
-                    for indices in in_micro_batches(rows, self.batch_size)
-                ]
-                return train_step(self.parts.model, batches, self.parts.updater, rate)
-            except torch.OutOfMemoryError as error:
-                seen = str(error).splitlines()[0]
-            # Outside the except: its traceback would keep the failed step's tensors alive.
-            batches = None
-            self._shrink(seen)
+        # Dropout of a step is a function of seed and step, so a resumed or retried step draws the same numbers.
+        torch.manual_seed(self.config.train.seed * 1_000_003 + step)
+        batches = [
+            build_micro_batch([self.parts.examples[index] for index in indices], self.parts.model.device)
+            for indices in in_micro_batches(self.parts.steps.rows(step), batch_size)
+        ]
+        return train_step(self.parts.model, batches, self.parts.updater, rate)
 
-    def _shrink(self, seen: str) -> None:
-        self.parts.updater.clear()
-        torch.cuda.empty_cache()
-        if self.batch_size == 1:
-            raise EnvironmentFault(
-                f"out of GPU memory with one row in a micro-batch ({seen}); set train.gradient_checkpointing = 'on', "
-                "lower data.max_seq_length, or set model.quantization = 'nf4'"
-            )
-        self.batch_size = max(1, self.batch_size // 2)
-        self.reporter.warn(
-            "out_of_memory", f"out of GPU memory: micro-batches are now {self.batch_size} rows; the effective batch stays the same"
-        )
+    def _try_longest(self) -> None:
+        """Find out now, not in hours, whether the longest micro-batch fits."""
+        self.emit(events.Phase(name="probe"))
+        parts = self.parts
+        self.ladder.fit(parts.model, parts.updater, lambda size: try_longest(parts.model, parts.examples, parts.steps, size, parts.updater))
 
-    def _watch_for_bad_numbers(self, stats: StepStats) -> None:
-        """Count steps that changed nothing because a number was not finite; end the run when they don't stop."""
-        if stats.applied:
-            self._bad_steps = 0
-            return
-        self._bad_steps += 1
-        self.reporter.warn("not_finite", f"step {self.step}: the gradient is not finite; the weights were left as they were")
-        if self._bad_steps > BAD_STEPS_ALLOWED:
-            raise EnvironmentFault(
-                f"{self._bad_steps} steps in a row without a finite gradient; lower train.learning_rate or set model.precision = 'fp32', "
-                "then resume"
-            )
+    def _records_of_step(self) -> str:
+        rows = self.parts.steps.rows(self.step)
+        return name_records(self.parts.model, [self.parts.examples[index] for row in rows for index in row], self.parts.place)
 
-    def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished:
-        return sample(
+    def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished | None:
+        """The sample's last event; None where memory ran out."""
+        return self.ladder.spare(f"the sample {id}", lambda: sample(
             self.parts.model,
             self.parts.tokenizer,
             text,
@@ -256,23 +248,19 @@ class Trainer:
             seed=self.config.train.seed,
             emit=self.emit,
             interrupted=self.control.interrupted,
-        )
+        ))  # fmt: skip
 
     def _restore(self, checkpoint: Path, state: TrainingState) -> None:
         """Continue after `checkpoint`. Raises RunError when the data, the model or the adapter's shape has changed since."""
-        then, now = state.fingerprint, self.parts.fingerprint
-        changed = [name for name in now if then.get(name) != now[name]]
-        if hard := [name for name in changed if name in assembly.MUST_MATCH]:
-            raise RunError(
-                f"{checkpoint}: cannot resume, because this has changed since: {', '.join(hard)}; restore it, or start a new run"
-            )
-        if changed:
-            self.reporter.warn(
-                "resume_equivalent", f"resumed, but not bit for bit the same run, because this has changed since: {', '.join(changed)}"
-            )
+        if changed := compare(checkpoint, state.fingerprint, self.parts.fingerprint):
+            text = f"resumed as an equivalent run, not bit for bit the same, because this has changed since: {'; '.join(changed)}"
+            self.reporter.warn("resume_equivalent", text)
         restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
         self.parts.updater.scaler.load_state_dict(state.scaler)
-        self.step, self._best_eval_loss = state.step, state.best_eval_loss
+        self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations)
+        self.step = state.step
+        if state.best_eval_loss is not None and state.best_step is not None:
+            self._best = state.best_eval_loss, state.best_step
         self._tokens_seen, self._supervised_tokens = state.tokens_seen, state.supervised_tokens
 
 

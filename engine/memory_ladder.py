@@ -1,0 +1,91 @@
+"""What a run gives up when memory runs out: nothing that changes its result, one rung at a time, each told.
+
+Micro-batches are halved first, then activations are recomputed. Both leave the step's gradient as it is, up to the order of
+additions. Shorter examples or 4-bit weights change the result, so they are offered and not taken.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import torch
+
+from engine.errors import EnvironmentFault
+from engine.loading import LoadedModel, recompute_activations
+from engine.train_step import Updater
+
+T = TypeVar("T")
+WORDS = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What PyTorch writes into plain RuntimeErrors when the host's memory, or a library's workspace, is at its end."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory, of the GPU or of the host, ran out."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in WORDS)
+
+
+def out_of_memory_words(error: BaseException) -> str:
+    """What was said, without the allocator's statistics; any other error is raised again."""
+    if not is_out_of_memory(error):
+        raise error
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+class MemoryLadder:
+    """Where the run stands on it. batch_size: rows in a micro-batch now."""
+
+    def __init__(self, batch_size: int, checkpointing: Literal["auto", "on", "off"], warn: Callable[[str, str], None]):
+        """checkpointing: as configured; "off" means that it is never taken, only offered."""
+        self.batch_size = batch_size
+        self._may_checkpoint, self._warn = checkpointing != "off", warn
+
+    def fit(self, model: LoadedModel, updater: Updater, work: Callable[[int], T]) -> T:
+        """`work(batch_size)`, from its start again on the next rung whenever memory runs out. Raises EnvironmentFault."""
+        while True:
+            try:
+                return work(self.batch_size)
+            except (RuntimeError, MemoryError) as error:
+                seen = out_of_memory_words(error)
+            # Outside the except: its traceback would keep the failed step's tensors alive.
+            updater.clear()
+            self.step_down(model, seen)
+
+    def spare(self, what: str, work: Callable[[], T]) -> T | None:
+        """`work`, or a warning and None where memory runs out: what only watches must not end the training."""
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            seen = out_of_memory_words(error)
+        torch.cuda.empty_cache()
+        self._tell(f"{what} is left out ({seen})")
+        return None
+
+    def step_down(self, model: LoadedModel, seen: str) -> None:
+        """Take the next rung, or raise EnvironmentFault with what is left to choose. seen: the allocator's words."""
+        torch.cuda.empty_cache()
+        if self.batch_size > 1:
+            self.batch_size = max(1, self.batch_size // 2)
+            self._tell(f"micro-batches are now {self.batch_size} rows; the effective batch stays the same")
+        elif self._may_checkpoint and not self.recomputes(model):
+            recompute_activations(model)
+            self._tell("activations are now recomputed in backward: the same result, about a third slower")
+        else:
+            checkpointing = "" if self._may_checkpoint else "resume with --set train.gradient_checkpointing=auto, or "
+            raise EnvironmentFault(
+                f"out of memory with one row in a micro-batch ({seen}); {checkpointing}start a new run with a lower "
+                "data.max_seq_length or with model.quantization = 'nf4'"
+            )
+
+    def recomputes(self, model: LoadedModel) -> bool:
+        """Whether activations are recomputed in backward."""
+        return bool(model.peft.get_base_model().is_activation_checkpointing)
+
+    def go_back_to(self, model: LoadedModel, batch_size: int, recomputes: bool) -> None:
+        """Stand where a saved run stood, so that it splits its steps alike. batch_size: 0 where that is not known."""
+        self.batch_size = min(self.batch_size, batch_size or self.batch_size)
+        if recomputes and not self.recomputes(model):
+            recompute_activations(model)
+
+    def _tell(self, text: str) -> None:
+        self._warn("out_of_memory", f"out of memory: {text}")

@@ -1,0 +1,29 @@
+"""The longest micro-batch of the first epoch once forward and backward before step 1, so that what does not fit fails in minute one.
+
+The order of training stays as it is, the gradient is thrown away, and every step seeds its own random numbers: no bit changes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from data.examples import Example
+from engine.batches import StepPlan, build_micro_batch, in_micro_batches
+from engine.loading import LoadedModel
+from engine.train_step import Updater, backward
+
+
+def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int) -> list[int]:
+    """Example numbers of the micro-batch with the most tokens; of equals the one with the longest example."""
+    batches = (batch for step in range(1, steps.steps_per_epoch + 1) for batch in in_micro_batches(steps.rows(step), batch_size))
+    return max(batches, key=lambda batch: (sum(lengths[index] for index in batch), max(lengths[index] for index in batch)))
+
+
+def try_longest(model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, updater: Updater) -> None:
+    """Raise what the longest micro-batch raises; leave no gradient behind."""
+    chosen = longest_micro_batch(steps, [len(example.ids) for example in examples], batch_size)
+    batch = build_micro_batch([examples[index] for index in chosen], model.device)
+    backward(model, batch, updater.scaler, max(1, len(batch.targets)))
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    updater.clear()

@@ -1,0 +1,66 @@
+"""Whether a run may go on from a checkpoint, and whether it is then the same run bit for bit or only an equivalent one.
+
+A fingerprint names everything a step depends on beside the checkpoint's own tensors, as short texts that a person can compare.
+Order of examples and random numbers are functions of seed and step, so they need no place in it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from engine.config import Config
+from engine.errors import RunError
+from engine.host import read_cpu, read_versions
+
+MUST_MATCH = ("data", "model", "adapter", "seed", "rows_per_step")
+"""Without these a checkpoint makes no sense: other examples, other weights, another order, another place in it."""
+SHOWN = 60
+"""Characters of a changed value that a message shows."""
+
+
+def fingerprint(
+    config: Config, data: str, precision: str, device: torch.device, strategy: str = "single", world_size: int = 1
+) -> dict[str, str]:
+    """What a bit-equal resume depends on. data: digest of all examples, tokenizer and template.  world_size: ranks."""
+    train, name = config.train, torch.cuda.get_device_name(device) if device.type == "cuda" else read_cpu().name
+    parts: dict[str, Any] = {
+        "data": data[:16],
+        "model": [config.model.name, config.model.revision, config.model.quantization],
+        "adapter": msgspec.to_builtins(config.lora),
+        "seed": train.seed,
+        "rows_per_step": [train.batch_size * train.gradient_accumulation_steps, config.data.packing, config.data.max_seq_length],
+        "batch_size": train.batch_size,
+        "learning_rate": [train.learning_rate, train.scheduler, train.warmup_ratio],
+        "length": [train.num_epochs, train.max_steps],
+        "optimizer": [train.optimizer, train.weight_decay, train.max_grad_norm],
+        "gradient_checkpointing": train.gradient_checkpointing,
+        "precision": precision,
+        "machine": [name, torch.get_num_threads()],
+        "ranks": [strategy, world_size],
+        "versions": [f"{package} {read_versions()[package]}" for package in ("torch", "transformers", "peft")],
+    }
+    return {name: _short(value) for name, value in parts.items()}
+
+
+def compare(checkpoint: Path, then: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What has changed since `checkpoint` was saved, "learning_rate [0.0002, …] → [0.0001, …]"; [] means bit for bit the same run.
+
+    Raises RunError for a change that cannot be gone on with.
+    """
+    changed = [name for name in now if then.get(name) != now[name]]
+    told = {name: f"{name} {_cut(then.get(name, 'unknown'))} → {_cut(now[name])}" for name in changed}
+    if hard := [told[name] for name in changed if name in MUST_MATCH]:
+        raise RunError(f"{checkpoint}: cannot resume, because this has changed since: {'; '.join(hard)}; restore it, or start a new run")
+    return list(told.values())
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
