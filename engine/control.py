@@ -1,10 +1,14 @@
 """What may interrupt the loop: commands from consoles, and signals.
 
 SIGHUP is ignored (the terminal may go), the first SIGTERM or SIGINT asks to stop after this step, a second one stops now.
+SIGUSR1 is the supervisor's way to pass one on, counted apart: a service manager signals both, and one stop is not two.
+SIGUSR2 writes the stacks of all threads into engine.log.
 Reads commands; does not carry them out (`engine.trainer` does).
 """
 
+import faulthandler
 import signal
+import sys
 import time
 from collections import deque
 
@@ -26,6 +30,7 @@ class Control:
     def __init__(self, run: RunDirectory):
         """Commands answered before this start are passed over; unanswered ones from before are `stale`."""
         self.signalled = False
+        self._signals: set[str] = set()
         self._tail = Tail(run.commands, commands.decode)
         self._pending: deque[commands.Command] = deque()
         self._looked = 0.0
@@ -37,6 +42,8 @@ class Control:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGUSR1, self._on_signal)
+        faulthandler.register(signal.SIGUSR2, sys.__stderr__, all_threads=True)
 
     def take(self) -> commands.Command | None:
         """The next command, or None."""
@@ -54,8 +61,10 @@ class Control:
         self._pending.extend(self._tail.read())
 
     def _on_signal(self, number: int, frame: object) -> None:
-        if self.signalled:
+        kind = "passed on" if number == signal.SIGUSR1 else "direct"
+        if kind in self._signals:
             raise StopNow
+        self._signals.add(kind)
         self.signalled = True
 
 

@@ -204,7 +204,10 @@ class Paused(Event, tag="paused"):
 
 
 class EngineStopped(Event, tag="engine_stopped"):
-    """reason: finished, stopped, interrupted or failed; error: one message with its cure when failed."""
+    """reason: finished, stopped, interrupted, failed, or died when its supervisor had to say it; error: one message with its cure.
+
+    cause: of a death, as in `engine.death.Cause`.
+    """
 
     reason: str
     exit_code: int
@@ -230,6 +233,7 @@ KNOWN = (
 class _Envelope(Struct):
     type: str
     seq: int = -1
+    cause: str = ""
     time: float = 0.0
 
 

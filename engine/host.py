@@ -77,13 +77,23 @@ def measure_gemm(budget_s: float = 0.15, size: int = 768) -> float:
         a @ a
         count += 1
     return count * 2 * size**3 / (time.perf_counter() - start) / 1e9
+def read_numa(nodes: Path) -> tuple[NumaNode, ...]:
+    """The machine's NUMA nodes by number; none where the kernel shows none."""
+    found = []
+    for folder in nodes.glob("node[0-9]*"):
+        total = next((line.split() for line in read_text(folder / "meminfo").splitlines() if "MemTotal" in line), [])
+        size = int(total[3]) / 2**20 if len(total) > 3 and total[3].isdigit() else 0.0
+        found.append(NumaNode(int(folder.name.removeprefix("node")), read_text(folder / "cpulist"), size))
+    return tuple(sorted(found, key=lambda node: node.index))
+
+
 
 
 def read_memory(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> Memory:
     """Memory of the machine or, where one is set, of the container this process lives in."""
     machine = psutil.virtual_memory()
     total, available, tightest = machine.total, machine.available, None
-    for folder in _cgroup_folders(cgroups, membership, "memory"):
+    for folder in cgroup_folders(cgroups, membership, "memory"):
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
         if limit is None or limit >= UNLIMITED or limit >= machine.total:
             continue
@@ -96,8 +106,8 @@ def read_memory(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgr
 def cpu_quota(cgroups: Path, membership: Path) -> float | None:
     """CPUs a container may use, such as 1.5; None without a limit."""
     quotas = []
-    for folder in _cgroup_folders(cgroups, membership, "cpu"):
-        words = _read(folder / "cpu.max").split() or [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]
+    for folder in cgroup_folders(cgroups, membership, "cpu"):
+        words = read_text(folder / "cpu.max").split() or [read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us")]
         if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
             quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
@@ -128,14 +138,14 @@ def _version(name: str) -> str:
 
 def _cpuinfo(path: Path) -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo."""
-    pairs = (line.partition(":") for line in _read(path).partition("\n\n")[0].splitlines())
+    pairs = (line.partition(":") for line in read_text(path).partition("\n\n")[0].splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _cgroup_folders(root: Path, membership: Path, controller: str) -> list[Path]:
+def cgroup_folders(root: Path, membership: Path, controller: str) -> list[Path]:
     """Folders whose limits apply to this process, innermost first: cgroup v2, v1, and a container's view of either."""
     folders: list[Path] = []
-    for line in _read(membership).splitlines():
+    for line in read_text(membership).splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and controller not in controllers.split(","):
             continue
@@ -147,7 +157,7 @@ def _cgroup_folders(root: Path, membership: Path, controller: str) -> list[Path]
 
 def _reclaimable(folder: Path) -> int:
     """File cache the kernel gives back under pressure."""
-    for line in _read(folder / "memory.stat").splitlines():
+    for line in read_text(folder / "memory.stat").splitlines():
         name, _, value = line.partition(" ")
         if name in {"inactive_file", "total_inactive_file"} and value.isdigit():
             return int(value)
@@ -155,11 +165,11 @@ def _reclaimable(folder: Path) -> int:
 
 
 def _number(path: Path) -> int | None:
-    text = _read(path)
+    text = read_text(path)
     return int(text) if text.isdigit() else None
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Starts an engine that outlives the terminal: own session, stdin from /dev/null, output to engine.log.
+"""Starts an engine, under its supervisor, that outlives the terminal: own session, stdin from /dev/null, output to engine.log.
 
 Does not wait for it and does not read its events.
 """
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def launch_engine(run: RunDirectory) -> subprocess.Popen:
-    """Start `python -m engine RUN_DIR` detached and return its process (the caller may poll it, must not kill it).
+    """Start the engine of a run detached and return its supervisor (the caller may poll it, must not kill it).
 
     A pipe for its output would kill it at its next print once the console is gone, hence a file.
     """
@@ -31,7 +31,7 @@ def launch_engine(run: RunDirectory) -> subprocess.Popen:
     log = os.open(run.engine_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "engine", str(run.path.resolve())],
+            [sys.executable, "-m", "engine.supervise", str(run.path.resolve())],
             cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment,
         )  # fmt: skip
     finally:

@@ -106,13 +106,31 @@ def _repair(file: int) -> int:
     whole = _line_start(file, end)
     if whole < end:
         os.ftruncate(file, whole)
+    last = _last_event(file, whole)
+    return last.seq + 1 if last else 0
+
+
+def last_event(path: Path) -> "events.Event | events.Unknown | None":
+    """The newest numbered event of a log, None when it holds none or can't be read."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _last_event(file, _line_start(file, os.fstat(file).st_size))
+    finally:
+        os.close(file)
+
+
+def _last_event(file: int, whole: int) -> "events.Event | events.Unknown | None":
+    """The same of the first `whole` bytes, which end in a newline."""
     while whole > 0:
         start = _line_start(file, max(0, whole - BLOCK))
         lines = os.pread(file, whole - start, start).splitlines()
         if last := next((event for line in reversed(lines) if (event := events.decode(line)) and event.seq >= 0), None):
-            return last.seq + 1
+            return last
         whole = start
-    return 0
+    return None
 
 
 def _line_start(file: int, end: int) -> int:

@@ -3,6 +3,7 @@
 Nothing in it raises into the training loop.
 """
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from engine.errors import EnvironmentFault
 from engine.queue import EventWriter
 from engine.run_directory import RunDirectory
 from engine.training_log import TrainingLog
+from engine.watchdog import Watchdog
 
 HARDWARE_EVERY_S = 2.0
 
@@ -21,6 +23,7 @@ class Reporter:
     def __init__(self, run: RunDirectory):
         self._run = run
         self._writer = EventWriter(run.events)
+        self.watchdog = Watchdog(self.warn)
         self._log = TrainingLog(run.training_log)
         self._board: Callable[[events.Event], None] | None = None
         self._stop = threading.Event()
@@ -28,6 +31,7 @@ class Reporter:
 
     def emit(self, event: events.Event) -> None:
         """Append to the queue and the log."""
+        self.watchdog.saw(event)
         self._writer.emit(event)
         self._log.write(event)
         if self._board is not None:
@@ -69,10 +73,13 @@ class Reporter:
 
         self._board = record
 
-    def close(self, last: events.EngineStopped) -> None:
-        """Stop the hardware thread, say the last word and close the queue."""
+    def close(self, last: events.EngineStopped | None) -> None:
+        """Stop the hardware thread, say the last word and close the queue; None where it is another process's to say."""
         self._stop.set()
+        self.watchdog.stop()
         if self._thread is not None:
             self._thread.join(timeout=5)
-        self.emit(last)
-        self._writer.close()
+        if last is not None:
+            self.emit(last)
+        if lost := self._writer.close():
+            print(f"{lost} events could not be written: {self._run.events}: the disk takes nothing", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Where a run lives on disk: names of its files, its lock, the list of runs. Reads no events' meaning, starts nothing."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -63,8 +64,11 @@ class RunLock:
     """Held for the engine's whole life; the kernel frees it however the engine ends, so a stale file is harmless."""
 
     def __init__(self, run: RunDirectory):
-        """Take the lock. Raises RunError when another engine holds it."""
-        self._file = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock. Raises RunError when another engine holds it, EnvironmentFault where nothing can be written."""
+        try:
+            self._file = os.open(run.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EnvironmentFault(f"{run.lock}: {error.strerror}; the run directory must be writable, check its owner and disk") from error
         deadline = time.monotonic() + LOCK_PATIENCE_S
         while not self._take():
             if time.monotonic() > deadline:
@@ -72,8 +76,9 @@ class RunLock:
                 os.close(self._file)
                 raise RunError(f"{run.path}: an engine is already running here (pid {pid}); attach with `danlu attach {run.name}`")
             time.sleep(0.02)
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps({"pid": os.getpid(), "time": time.time()}).encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk costs the number, not the lock
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps({"pid": os.getpid(), "time": time.time()}).encode(), 0)
 
     def _take(self) -> bool:
         try:

@@ -25,7 +25,7 @@ PUBLIC = {
     "train": START | {"CONFIG"},
     "runs": {"--json"},
     "attach": {"RUN", "--plain"},
-    "stop": {"RUN"},
+    "stop": {"RUN", "--now"},
     "resume": {"RUN", "--detach", "--plain"},
     "logs": {"RUN", "-f", "--follow", "--engine"},
     "doctor": {"--json"},

@@ -3,9 +3,10 @@
 import threading
 
 from engine import events
+from engine.engine_log import last_lines
 from tests.console_runs import beginning, engine_alive, make_run, step, write
 from tui.fold import RunState, fold_all
-from tui.follow import Follower, FollowThread, Progress, Replayed, engine_log_tail
+from tui.follow import Follower, FollowThread, Progress, Replayed
 
 
 class Inbox:
@@ -103,7 +104,7 @@ def test_the_end_of_the_engine_log_is_kept_and_survives_broken_text(tmp_path):
     run = make_run(tmp_path, "a", [])
     run.engine_log.write_bytes(b"x" * 50_000 + b"\nline \xff\n\nSegmentation fault\n")
 
-    assert engine_log_tail(run) == ["line �", "Segmentation fault"]
+    assert last_lines(run) == ["line �", "Segmentation fault"]
 
 
 def test_replaying_in_two_reads_equals_one(tmp_path):

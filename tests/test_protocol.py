@@ -20,6 +20,15 @@ def test_every_event_type_has_its_golden_line():
     assert {event.__struct_config__.tag for event in DECODED} == tags
 
 
+FIRST = (Path(__file__).parent / "golden" / "events-0.1.jsonl").read_bytes().splitlines()
+
+
+@pytest.mark.parametrize("line", FIRST, ids=range(len(FIRST)))
+def test_logs_of_the_first_version_are_understood(line):
+    """Never edited: what the first version wrote stays a known event, whatever fields were added since."""
+    assert not isinstance(events.decode(line), events.Unknown | None)
+
+
 @pytest.mark.parametrize(("line", "event"), list(zip(GOLDEN, DECODED, strict=True)), ids=[type(event).__name__ for event in DECODED])
 def test_an_event_is_written_as_its_golden_line_and_read_back(line, event):
     """Old logs stay readable and new logs look the same: encoding the decoded line gives the line."""

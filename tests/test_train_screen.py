@@ -1,5 +1,10 @@
 """The live screen, driven by keys over run directories that the real EventWriter wrote."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -190,6 +195,61 @@ async def test_a_command_without_an_engine_is_refused_and_not_written(tmp_path):
         await until_shown(pilot, "checkpoint: refused, no engine is running")
 
         assert not run.commands.exists()
+
+
+async def test_the_footer_offers_what_can_be_done(tmp_path):
+    """While an engine runs: pause and stop, nothing to resume; when it has ended the other way round."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training", "p pause", "x stop")
+            assert "r resume" not in text_of(pilot.app)
+
+    write(run, [stopped("stopped", 10)])
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "■ stopped", "r resume")
+        assert not any(key in text_of(pilot.app) for key in ("p pause", "k checkpoint", "e evaluate", "s sample", "x stop"))
+
+
+async def test_an_engine_without_progress_is_told_with_the_way_to_end_it(tmp_path):
+    """Its watchdog's warning turns the state, names the phase and how long, until it goes on."""
+    run = make_run(tmp_path, "a", [*TRAINED, events.Phase(name="evaluate"), events.Warning(code="stalled", text="no progress in …")])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "▲ stalled · evaluating", "No progress for", "danlu stop a --now")
+            write(run, [events.Phase(name="train")])
+            await until_shown(pilot, "● training")
+
+            assert "No progress for" not in text_of(pilot.app)
+
+
+async def test_a_halted_engine_is_told_from_a_dead_one(tmp_path):
+    """An engine stopped by SIGSTOP holds its lock and says nothing: the command that wakes it is on screen."""
+    run = make_run(tmp_path, "a", TRAINED)
+    program = (
+        "import sys, time; from engine.run_directory import *\n"
+        "lock = RunLock(RunDirectory(sys.argv[1])); print(1, flush=True); time.sleep(99)"
+    )
+    halted = subprocess.Popen([sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE)
+    halted.stdout.read(1)
+    halted.send_signal(signal.SIGSTOP)
+    os.utime(run.events, (0, time.time() - 20))
+    try:
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "▲ stalled · training", "halted for 15 s", "kill -CONT 1")
+    finally:
+        halted.kill()
+        halted.wait()
+
+
+@pytest.mark.parametrize(("cause", "word"), [("host_memory", "the host ran out of memory"), ("crash", "a crash in native code")])
+async def test_the_cause_of_a_death_is_told(tmp_path, cause, word):
+    """What the supervisor wrote stands in the headline, its sentence below, then the engine's last output."""
+    died = events.EngineStopped(reason="died", exit_code=137, error="lower train.batch_size", cause=cause)
+    run = make_run(tmp_path, "a", [*ENDED, died])
+    run.engine_log.write_text("last words\n")
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "✗ engine died", f"after step 10 of 20: {word}", "lower train.batch_size", "last words", "danlu resume a")
 
 
 async def test_the_end_says_where_the_model_is_and_how_to_load_it(tmp_path):

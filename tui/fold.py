@@ -19,6 +19,8 @@ LOG_KEPT = 2000
 SAMPLES_KEPT = 200
 """Of a long run the newest samples stay; those of the base model are kept apart, for comparison."""
 
+NO_PROGRESS = (events.Hardware, events.Warning, events.CommandDone, events.Unknown)
+
 Keyed = TypeVar("Keyed")
 
 
@@ -89,6 +91,10 @@ class RunState:
     is_paused: bool = False
     missed: int = 0
     """Events that the numbering says were written but are not in the log."""
+    is_stalled: bool = False
+    """The engine's own watchdog has seen no progress for too long."""
+    progress_time: float = 0.0
+    """Time of the newest event that is progress: all but the machine's load, warnings and answers."""
     last_seq: int = -1
     last_time: float = 0.0
     began: float = 0.0
@@ -97,9 +103,9 @@ class RunState:
 
     @property
     def status(self) -> str:
-        """starting, working (see `phase`), training, paused, or how the engine said it ended: finished, stopped, interrupted, failed."""
+        """starting, working (see `phase`), training, paused, or how it ended: finished, stopped, interrupted, failed, died."""
         if self.stopped is not None:
-            return self.stopped.reason if self.stopped.reason in ("finished", "stopped", "interrupted") else "failed"
+            return self.stopped.reason if self.stopped.reason in ("finished", "stopped", "interrupted", "died") else "failed"
         if self.phase is None:
             return "starting"
         if self.phase.name != "train":
@@ -140,6 +146,8 @@ def fold(state: RunState, event: events.Event | events.Unknown) -> RunState:
         return state
     if action := _ACTIONS.get(type(event)):
         action(state, event)
+    if not isinstance(event, NO_PROGRESS):
+        state.is_stalled, state.progress_time = False, event.time
     return state
 
 
@@ -271,6 +279,7 @@ def _warning(state: RunState, event: events.Warning) -> None:
 def _command_done(state: RunState, event: events.CommandDone) -> None:
     state.answers[event.id] = event
     _log(state, event)
+    state.is_stalled = state.is_stalled or event.code == "stalled"
 
 
 def _paused(state: RunState, event: events.Paused) -> None:

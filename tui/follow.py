@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import events
+from engine.processes import state_of as process_state
 from engine.queue import Tail
 from engine.run_directory import RunDirectory
 from tui.fold import RunState, fold_all
@@ -21,8 +22,23 @@ LIVENESS_EVERY_S = 1.0
 """Asking holds the lock for an instant; once a second is soon enough to notice a death."""
 START_PATIENCE_S = 20.0
 """An engine that was just launched takes its lock only after Python has started, seconds on a cold disk."""
-LOG_TAIL_BYTES = 8192
+LAST_WORD_S = 2.0
+"""So long after an engine's death its supervisor may still be writing why."""
+SILENT_S = 60.0
+"""An engine tells the machine's load every two seconds, whatever else it does; a long call into native code may hold that up."""
+HALTED_S = 10.0
+"""The same for one that the kernel says is stopped."""
+SILENCE_GRAIN_S = 15
 
+@dataclass(frozen=True)
+class Silence:
+    """seconds: without a word of a live engine, in steps; 0 while it speaks.  process: the kernel's letter for it (T: halted)."""
+
+    seconds: int = 0
+    process: str = ""
+
+
+NO_SILENCE = Silence()
 Read = list[events.Event | events.Unknown]
 
 
@@ -38,6 +54,10 @@ class Follower:
         self._asked = time.monotonic()
         self._patient_until = self._asked + (START_PATIENCE_S if just_launched else _patience_left(run))
         self._has_read_all = False
+        self._died: float | None = None if self.is_alive else self._asked - LAST_WORD_S
+        """When the engine was first seen gone."""
+        self._has_last_word = False
+        self.silence = NO_SILENCE
 
     @property
     def is_starting(self) -> bool:
@@ -47,7 +67,11 @@ class Follower:
     @property
     def ended(self) -> bool:
         """No engine lives, none is awaited, and every event it wrote has been handed out."""
-        return self._has_read_all and not self.is_alive and not self.is_starting
+        return self._has_read_all and not self.is_alive and not self.is_starting and not self._awaits_last_word
+
+    @property
+    def _awaits_last_word(self) -> bool:
+        return self._died is not None and not self._has_last_word and time.monotonic() - self._died < LAST_WORD_S
 
     @property
     def was_replaced(self) -> bool:
@@ -58,14 +82,38 @@ class Follower:
         """All events since the last poll, [] when there are none. Never waits."""
         # Asked before reading, so that a last word written in between is never overtaken by "dead".
         if time.monotonic() - self._asked >= LIVENESS_EVERY_S:
-            self.is_alive, self._asked = self.run.is_alive(), time.monotonic()
+            self._ask()
         if self.is_alive:
             self._patient_until = 0.0
         new: Read = []
         while _size(self.run.events) > self._tail.offset and (batch := self._tail.read()):
             new += batch
+        if new:
+            self._has_last_word = isinstance(new[-1], events.EngineStopped)
         self._has_read_all = True
         return new
+
+    def _ask(self) -> None:
+        """Whether the engine lives, and whether it speaks. One that has just gone counts as alive until its last word is there."""
+        holder, self._asked = self.run.holder(), time.monotonic()
+        if holder is not None:
+            self._died = None
+        elif self._died is None:
+            self._died = self._asked
+        self.is_alive = holder is not None or self._awaits_last_word
+        self.silence = silence_of(self.run, holder) if holder else NO_SILENCE
+
+
+def silence_of(run: RunDirectory, holder: int) -> Silence:
+    """How long the engine with that process id has said nothing."""
+    try:
+        quiet_s = time.time() - run.events.stat().st_mtime
+    except OSError:
+        return NO_SILENCE
+    process = process_state(holder) if quiet_s >= HALTED_S else ""
+    if quiet_s < (HALTED_S if process == "T" else SILENT_S):
+        return NO_SILENCE
+    return Silence(int(quiet_s // SILENCE_GRAIN_S) * SILENCE_GRAIN_S or int(HALTED_S), process)
 
 
 @dataclass(frozen=True)
@@ -75,6 +123,7 @@ class Replayed:
     state: RunState
     is_alive: bool
     is_starting: bool
+    silence: Silence = NO_SILENCE
 
 
 @dataclass(frozen=True)
@@ -84,6 +133,7 @@ class Progress:
     events: Read
     is_alive: bool
     is_starting: bool
+    silence: Silence = NO_SILENCE
 
 
 Update = Replayed | Progress
@@ -110,34 +160,20 @@ class FollowThread:
     def _follow(self) -> None:
         follower = Follower(self.run, self._just_launched)
         while not self._stopping.is_set():
-            self._receive(Replayed(fold_all(RunState(), follower.poll()), follower.is_alive, follower.is_starting))
+            self._receive(Replayed(fold_all(RunState(), follower.poll()), follower.is_alive, follower.is_starting, follower.silence))
             self._watch(follower)
             follower = Follower(self.run)
 
     def _watch(self, follower: Follower) -> None:
         """Hand over what is new until stopped, or until the log was begun anew."""
-        life = follower.is_alive, follower.is_starting
-        while not self._stopping.wait(LIVE_POLL_S if any(life) else REST_POLL_S):
+        life = follower.is_alive, follower.is_starting, follower.silence
+        while not self._stopping.wait(LIVE_POLL_S if any(life[:2]) else REST_POLL_S):
             if follower.was_replaced:
                 return
             new = follower.poll()
-            before, life = life, (follower.is_alive, follower.is_starting)
+            before, life = life, (follower.is_alive, follower.is_starting, follower.silence)
             if new or life != before:
                 self._receive(Progress(new, *life))
-
-
-def engine_log_tail(run: RunDirectory, lines: int = 8) -> list[str]:
-    """The last lines of the engine's raw output, [] when there is none. Not gated."""
-    try:
-        with open(run.engine_log, "rb") as file:
-            file.seek(0, 2)
-            start = max(0, file.tell() - LOG_TAIL_BYTES)
-            file.seek(start)
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    found = text.splitlines()[1 if start else 0 :]
-    return [line for line in found if line.strip()][-lines:]
 
 
 def _patience_left(run: RunDirectory) -> float:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine import events
+from engine.engine_log import last_lines
 from engine.launch import send
 from engine.run_directory import RunDirectory
-from tui import amounts, gate
+from tui import amounts, gate, states
 from tui.columns import columns, terminal_width
 from tui.fold import RunState, fold
-from tui.follow import LIVE_POLL_S, Follower, engine_log_tail
+from tui.follow import LIVE_POLL_S, Follower
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.output import narrate, show
 from tui.sentences import phase_name, sentence
@@ -29,6 +30,7 @@ SILENCE_S = 60.0
 PROGRESS_EVERY_S = 10.0
 INDENT = " " * len("00:00:00 · ")
 INTERRUPTED = 130
+TAIL_LINES = 8
 
 
 class Narrator:
@@ -75,8 +77,11 @@ class Narrator:
             case "failed":
                 error = self.state.stopped.error if self.state.stopped else ""
                 return [self._ending("failed"), gate.safe_lines(error), *columns(self._next_steps())]
-        tail = [INDENT + gate.safe(line) for line in engine_log_tail(self.run)] or [INDENT + tr("train.result.no_output")]
-        return [self._ending("died"), *tail, *columns(self._next_steps())]
+        output = last_lines(self.run, 60)
+        cause = states.death(self.state, output)
+        tail = [INDENT + gate.safe(line) for line in output[-TAIL_LINES:]] or [INDENT + tr("train.result.no_output")]
+        ending = f"{self._ending('died')} {states.cause_word(cause.code)}".rstrip()
+        return [ending, INDENT + gate.safe(cause.text), INDENT + tr("train.result.last_output"), *tail, *columns(self._next_steps())]
 
     def _line(self, moment: float, glyph: str, text: str) -> str:
         self._line_time = moment

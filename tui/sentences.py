@@ -105,7 +105,8 @@ def _stopped(event: events.EngineStopped) -> Sentence:
             return Sentence("done", "good", tr("train.log.finished", step=event.step))
         case "stopped" | "interrupted":
             return Sentence("stopped", "accent", tr(f"train.log.{event.reason}", step=event.step))
-    return Sentence("failed", "bad", tr("train.log.failed", step=event.step, error=safe(event.error)))
+    key = "died" if event.reason == "died" else "failed"
+    return Sentence("failed", "bad", tr(f"train.log.{key}", step=event.step, error=safe(event.error)))
 
 
 def _warning(event: events.Warning) -> str:

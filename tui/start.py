@@ -16,11 +16,11 @@ from data.reading import read_file
 from engine import model_source
 from engine.config import Config, Data, Model, Run
 from engine.config_file import Document, read_resolved, resolve, write_resolved
+from engine.engine_log import last_lines
 from engine.errors import ConfigError, EnvironmentFault, ModelError, RunError
 from engine.host import read_versions
 from engine.launch import launch_engine
 from engine.run_directory import RunDirectory, create, free_name
-from tui.follow import engine_log_tail
 from tui.summary import summarise
 
 READ_WHOLE_BYTES = 64 << 20
@@ -123,7 +123,7 @@ def _launch(run: RunDirectory) -> None:
         time.sleep(0.02)
     if _is_running(process) or _size(run.events) > events_before:
         return  # what went wrong after the lock was taken is in the events
-    last_words = engine_log_tail(run) if _size(run.engine_log) > words_before else []
+    last_words = last_lines(run) if _size(run.engine_log) > words_before else []
     raise EnvironmentFault("\n".join([f"the engine ended before it began (exit code {process.returncode}):", *last_words]))
 
 

@@ -1,26 +1,45 @@
 """The states of a run as a person sees them: a word, a sign and a style each. One place, so that all screens agree."""
 
+from engine.death import Cause, guess
 from tui.fold import RunState
-from tui.texts import tr
+from tui.texts import has, tr
 
-LIVE = ("starting", "working", "training", "paused")
+LIVE = ("starting", "working", "training", "paused", "stalled")
 RESUMABLE = ("stopped", "interrupted", "failed", "died")
 SIGNS = {
     "starting": ("waiting", "accent"), "working": ("waiting", "accent"), "training": ("running", "accent"), "paused": ("paused", "warn"),
     "finished": ("done", "good"), "stopped": ("stopped", "warn"), "interrupted": ("stopped", "warn"), "failed": ("failed", "bad"),
-    "died": ("failed", "bad"),
+    "died": ("failed", "bad"), "stalled": ("warning", "warn"),
 }  # fmt: skip
 """State → a member of `Glyphs` and a style of `SteadyView`."""
 
 
-def state_of(state: RunState, is_alive: bool, is_starting: bool = False) -> str:
-    """What the log says, unless no engine is there to go on with it: then the run has died.
+def state_of(state: RunState, is_alive: bool, is_starting: bool = False, is_silent: bool = False) -> str:
+    """What the log says, unless no engine is there to go on with it: then the run has died; or one that makes no progress: stalled.
 
     is_starting: an engine was launched a moment ago; until it shows itself, what an earlier one said last is history.
+    is_silent: a live engine has said nothing for long.
     """
     if is_starting:
         return "starting"
-    return "died" if state.status in LIVE and not is_alive else state.status
+    if state.status not in LIVE:
+        return state.status
+    if not is_alive:
+        return "died"
+    return "stalled" if is_silent or state.is_stalled else state.status
+
+
+def death(state: RunState, last_output: list[str]) -> Cause:
+    """Why the engine died: as its supervisor wrote it, else as far as it can be guessed."""
+    if state.stopped is not None:
+        return Cause(state.stopped.cause or "unknown", state.stopped.error)
+    return guess(last_output, state.last_time)
+
+
+def cause_word(code: str) -> str:
+    """A cause of death in the user's language; of an unknown one nothing."""
+    key = f"train.cause.{code}"
+    return tr(key) if has(key) else ""
 
 
 def word(state: str) -> str:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import events
+from engine.engine_log import last_lines
 from engine.queue import Tail
 from engine.run_directory import RunDirectory
 from tui.fold import RunState, fold_all
+from tui.follow import silence_of
+from tui.states import death, state_of
 
 END_BYTES = 256 << 10
 """Enough for some hundred steps with their hardware events, read in a few milliseconds."""
@@ -19,10 +22,11 @@ END_BYTES = 256 << 10
 
 @dataclass(frozen=True)
 class Summary:
-    """status: one of `RunState.status` while an engine lives, else finished, stopped, interrupted, failed, or died: without a word.
+    """status: as `tui.states.state_of` gives it: how the run stands, or how it ended; died: without a word of its own.
 
     step, max_steps: 0 while unknown.  loss, eval_loss: newest, None while there is none.  began, last_time: Unix seconds, 0 while unknown.
     exit_code: as the engine said it; 1 when it died; None while it lives.  error: its one message when it failed.
+    cause: of a death, a code of `engine.death`.
     """
 
     run: RunDirectory
@@ -36,6 +40,7 @@ class Summary:
     last_seq: int = -1
     exit_code: int | None = None
     error: str = ""
+    cause: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -50,17 +55,18 @@ class Summary:
 
 def summarise(run: RunDirectory) -> Summary:
     """The summary of a run. Reads the end of its events, and all of them only where the end holds no step. Raises nothing."""
-    is_alive = run.is_alive()  # asked before reading, so that a last word written in between is never overtaken by "died"
+    holder = run.holder()  # asked before reading, so that a last word written in between is never overtaken by "died"
+    is_alive = holder is not None
     state = _folded(run, END_BYTES)
     if state.step is None:
         state = _folded(run, None)
-    status = state.status if is_alive or state.stopped else "died"
+    status = state_of(state, is_alive, is_silent=bool(holder and silence_of(run, holder).seconds))
     exit_code = None if is_alive else state.stopped.exit_code if state.stopped else 1
     stopped_step, losses = state.stopped.step if state.stopped else 0, state.series.columns["loss"]
     return Summary(
         run, status, state.step.step if state.step else stopped_step, state.max_steps, float(losses[-1]) if len(losses) else None,
         state.last_eval.loss if state.last_eval else None, _began(run), state.last_time, state.last_seq, exit_code,
-        state.stopped.error if state.stopped else "",
+        state.stopped.error if state.stopped else "", death(state, last_lines(run, 60)).code if status == "died" else "",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import argparse
 import time
 
 from engine.run_directory import find_runs
-from tui import amounts, output
+from tui import amounts, output, states
 from tui.columns import columns
 from tui.commands.console import RUNS_DIR
 from tui.gate import safe
@@ -13,10 +13,10 @@ from tui.summary import Summary, summarise
 from tui.texts import tr
 
 GLYPHS = {"starting": "waiting", "working": "running", "training": "running", "paused": "paused", "finished": "done", "stopped": "stopped",
-          "interrupted": "stopped"}  # fmt: skip
+          "interrupted": "stopped", "stalled": "warning"}  # fmt: skip
 """Status → member of `Glyphs`; what is not here has failed."""
 
-FACTS = ("status", "step", "max_steps", "loss", "eval_loss", "began", "exit_code", "error")
+FACTS = ("status", "step", "max_steps", "loss", "eval_loss", "began", "exit_code", "error", "cause")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,9 @@ def _row(summary: Summary, glyphs: Glyphs) -> list[str]:
     glyph = getattr(glyphs, GLYPHS.get(summary.status, "failed"))
     steps = f"{summary.step}/{summary.max_steps}" if summary.max_steps else amounts.UNKNOWN
     losses = [amounts.loss(summary.loss), amounts.loss(summary.eval_loss)]
-    state = f"{glyph} {tr(f'train.state.{summary.status}')}"
+    state = f"{glyph} {states.word(summary.status)}"
+    if cause := states.cause_word(summary.cause):
+        state += f": {cause}"
     return [safe(summary.run.name), state, steps, *losses, amounts.age(time.time() - summary.began)]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
@@ -62,6 +63,10 @@ class DanluScreen(Screen[None]):
     def on_screen_suspend(self) -> None:
         if self._looks:
             self._looks.pause()
+
+    def offers(self, binding: Binding) -> bool:
+        """Whether the key makes sense now and belongs in the footer. A key left out still answers, and says why not."""
+        return True
 
     @property
     def danlu(self) -> "DanluApp":

@@ -7,24 +7,27 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import events
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widget import Widget
 
 from engine.commands import Name
+from engine.engine_log import last_lines
 from engine.launch import send
 from tui import states
 from tui.fold import RunState, fold_all
-from tui.follow import FollowThread, Replayed, Update, engine_log_tail
+from tui.follow import NO_SILENCE, FollowThread, Replayed, Update
 from tui.gate import clip, safe
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
 from tui.sentences import Sentence, answer, command_name
 from tui.texts import tr
+from tui.widgets.bars import KeyBar
 from tui.widgets.chart import Chart, centred
 from tui.widgets.dialogs import Ask, Confirm
 from tui.widgets.log_view import LogView
-from tui.widgets.meters import status_lines
+from tui.widgets.meters import silence_line, status_lines
 from tui.widgets.result import result_lines
 from tui.widgets.sample_view import SampleView
 from tui.widgets.steady import Line, SteadyView
@@ -35,6 +38,8 @@ PANES = ("chart", "log", "sample", "result")
 ROOMY_VIEWS = ({"chart", "sample", "log", "result"}, {"chart"}, {"sample"}, {"log"})
 SMALL_VIEWS = ({"chart", "sample"}, {"chart", "log"}, {"sample"}, {"log"})
 ENDED_VIEWS = ({"result", "chart"}, *SMALL_VIEWS)
+LIVE_ONLY = ("pause", "command('checkpoint')", "command('evaluate')", "sample", "stop")
+"""Actions that ask an engine for something."""
 RESULT_SHARE = 0.6
 """Of a small screen the result takes this much at most; the rest is the curve's."""
 
@@ -85,6 +90,7 @@ class TrainScreen(DanluScreen):
         super().__init__()
         self._state: RunState | None = None
         self._is_alive = self._is_starting = False
+        self._silence = NO_SILENCE
         self._follower: FollowThread | None = None
         self._source: list = []
         """Names the follower whose messages count, so that one of a run left behind changes nothing."""
@@ -130,16 +136,18 @@ class TrainScreen(DanluScreen):
     def on_train_screen_updated(self, message: Updated) -> None:
         if message.source is not self._source:
             return
-        update, was = message.update, self.shown_state
+        update, was, had_ended = message.update, self.shown_state, self.has_ended
         if isinstance(update, Replayed):
             self._state = update.state
         elif self._state is not None:
             fold_all(self._state, update.events)
-        self._is_alive, self._is_starting = update.is_alive, update.is_starting
+        self._is_alive, self._is_starting, self._silence = update.is_alive, update.is_starting, update.silence
         self._take_answers()
         if self.shown_state != was:
-            self._view = 0
             self._log_tail = None
+            self.query_one(KeyBar).refresh()
+        if self.has_ended != had_ended:
+            self._view = 0
         if self.is_current:
             self._draw()
 
@@ -151,12 +159,20 @@ class TrainScreen(DanluScreen):
     @property
     def shown_state(self) -> str:
         """The state a person sees; "" while nothing has been read."""
-        return states.state_of(self._state, self._is_alive, self._is_starting) if self._state else ""
+        if self._state is None:
+            return ""
+        return states.state_of(self._state, self._is_alive, self._is_starting, bool(self._silence.seconds))
 
     @property
     def has_ended(self) -> bool:
         """Whether no engine is at work, nor awaited."""
         return self.shown_state not in ("", *states.LIVE)
+
+    def offers(self, binding: Binding) -> bool:
+        """Commands to an engine only while there is one, resuming only when there is none."""
+        if binding.action in LIVE_ONLY:
+            return self._is_alive or self._is_starting
+        return binding.action != "resume" or (self.has_ended and self.shown_state != "finished")
 
     # Drawing
 
@@ -197,7 +213,8 @@ class TrainScreen(DanluScreen):
             return [*centred(tr("train.no_run"), width, 1), [], *centred(tr("train.no_run_how"), width, 1)]
         if self._state is None:
             return [[(f" {tr('train.reading')}", "dim")]]
-        return [*status_lines(self._state, self.shown_state, self.session.glyphs, width), self._note_line(width)]
+        silence = silence_line(self._state, self._silence, self._follower.run.name, self.session.glyphs, width) if self._is_alive else []
+        return [*status_lines(self._state, self.shown_state, self.session.glyphs, width), silence or self._note_line(width)]
 
     def _note_line(self, width: int) -> Line:
         if self._note is None:
@@ -208,7 +225,7 @@ class TrainScreen(DanluScreen):
     def _draw_result(self) -> None:
         view, run = self.query_one("#result", SteadyView), self._follower.run
         if self._log_tail is None:
-            self._log_tail = engine_log_tail(run) if self.shown_state == "died" else []
+            self._log_tail = last_lines(run, 60) if self.shown_state == "died" else []
         view.name_border(tr("train.result.title"))
         state, tail, shown = self._state, self._log_tail, self.shown_state
         path = str(run.path.absolute())

@@ -54,7 +54,9 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> RenderResult:
+        offers = getattr(self.screen, "offers", lambda binding: True)
         shown = [active.binding for active in self.screen.active_bindings.values() if active.binding.show and active.enabled]
+        shown = [binding for binding in shown if offers(binding)]
         first: dict[str, Binding] = {}
         for binding in shown:
             first.setdefault(binding.action, binding)

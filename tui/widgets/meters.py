@@ -5,6 +5,7 @@ import math
 from engine import events
 from tui import amounts, states
 from tui.fold import RunState
+from tui.follow import Silence
 from tui.gate import cells, clip, safe
 from tui.glyphs import Glyphs
 from tui.sentences import phase_name
@@ -20,6 +21,20 @@ def status_lines(state: RunState, shown_state: str, glyphs: Glyphs, width: int) 
 
 
 def bar(share: float, width: int, glyphs: Glyphs) -> Line:
+def silence_line(state: RunState, silence: Silence, run_name: str, glyphs: Glyphs, width: int) -> Line:
+    """What to do about an engine that says nothing, or makes no progress; empty while all is well."""
+    if silence.seconds:
+        key = {"T": "halted", "D": "disk"}.get(silence.process, "other")
+        quiet_s = float(silence.seconds)
+    elif state.is_stalled:
+        key, quiet_s = "stalled", state.last_time - state.progress_time
+    else:
+        return []
+    pid = state.engine.pid if state.engine else 0
+    text = tr(f"train.silent.{key}", time=amounts.duration(quiet_s), pid=pid, name=safe(run_name))
+    return [(clip(f" {glyphs.warning} {text}", width), "warn")]
+
+
     """A horizontal bar; the signs differ, not only their colours."""
     full = min(width, max(0, round(share * width))) if math.isfinite(share) else 0
     return [(glyphs.full * full, "bar"), (glyphs.empty * (width - full), "rest")]
@@ -48,6 +63,8 @@ def _progress(state: RunState, shown_state: str, glyphs: Glyphs, width: int) -> 
     word = states.word(shown_state)
     done, total = (state.step.step if state.step else state.series.last_step), state.max_steps
     if shown_state == "working" and state.phase is not None:
+    if shown_state == "stalled" and state.phase is not None:
+        word = f"{word} {glyphs.note} {phase_name(state.phase.name)}"
         word = phase_name(state.phase.name)
     head: Line = [(f"{getattr(glyphs, glyph)} {word}", style)]
     tail = [part for part in (_step_part(done, total), _phase_part(state, shown_state), _epoch(state), _time(state, shown_state)) if part]
@@ -130,15 +147,15 @@ def _named(name: str, value: str, style: str = "bright") -> Line:
 def _load(state: RunState, glyphs: Glyphs, width: int) -> Line:
     parts: list[Line] = []
     if state.hardware is not None:
+    if state.missed:
+        parts.append([(f"{glyphs.warning} {tr('train.status.missed', n=state.missed)}", "warn")])
+    if state.warnings:
+        parts.append([(f"{glyphs.warning} {tr('train.status.warnings', n=state.warnings)}", "warn")])
         hardware = state.hardware
         parts += _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
         parts.append([("CPU ", "dim"), (f"{hardware.cpu_percent:.0f}%", "text")])
     if state.engine is not None and state.stopped is None:
         parts.append(_named("elapsed", amounts.duration(max(0.0, state.last_time - state.engine.time)), "text"))
-    if state.warnings:
-        parts.append([(f"{glyphs.warning} {tr('train.status.warnings', n=state.warnings)}", "warn")])
-    if state.missed:
-        parts.append([(f"{glyphs.warning} {tr('train.status.missed', n=state.missed)}", "warn")])
     return fit_parts(parts, width)
 
 

@@ -9,6 +9,7 @@ from tui.widgets.lines import wrap
 from tui.widgets.steady import Line
 
 NAME_CELLS = 10
+TAIL_LINES = 8
 
 
 def result_lines(
@@ -16,13 +17,14 @@ def result_lines(
 ) -> list[Line]:
     """Lines for a run that ended as `shown_state`. log_tail: last lines of the engine's raw output, for one that died."""
     sign, style = states.SIGNS[shown_state]
-    head: Line = [(f"{getattr(glyphs, sign)} ", style), (_headline(state, shown_state, glyphs), style)]
+    head: Line = [(f"{getattr(glyphs, sign)} ", style), (_headline(state, shown_state, log_tail, glyphs), style)]
     lines = wrap(head, width, "  ")
     if shown_state == "finished":
         return lines + _finished(state, run_path, width)
     if shown_state == "died":
-        lines += _told(log_tail or [tr("train.result.no_output")], width)
-        lines += wrap([(f"  {tr('train.result.died_cure')}", "text")], width, "  ")
+        lines += _told([states.death(state, log_tail).text], width)
+        lines += wrap([(f"  {tr('train.result.last_output')}", "dim")], width, "  ")
+        lines += _told(log_tail[-TAIL_LINES:] or [tr("train.result.no_output")], width)
     elif state.stopped is not None and state.stopped.error:
         lines += _told(state.stopped.error.splitlines(), width)
     if shown_state in ("failed", "died"):
@@ -30,10 +32,11 @@ def result_lines(
     return lines + _field("kept", _kept(state), width) + _field("again", tr("train.result.resume_key", name=safe(run_name)), width)
 
 
-def _headline(state: RunState, shown_state: str, glyphs: Glyphs) -> str:
+def _headline(state: RunState, shown_state: str, log_tail: list[str], glyphs: Glyphs) -> str:
     step = max(state.series.last_step, state.stopped.step if state.stopped else 0)
     if shown_state != "finished":
-        return tr(f"train.result.{shown_state}", step=step, max=state.max_steps)
+        cause = states.cause_word(states.death(state, log_tail).code) if shown_state == "died" else ""
+        return tr(f"train.result.{shown_state}", step=step, max=state.max_steps) + (f" {cause}" if cause else "")
     took = amounts.duration(state.last_time - state.engine.time) if state.engine else amounts.UNKNOWN
     first, last = state.first_eval, state.last_eval
     if first is None or last is None or first is last:

@@ -1,0 +1,20 @@
+"""The end of engine.log, the engine's raw output: what explains an end without a word. Read whatever it holds; not gated."""
+
+from engine.run_directory import RunDirectory
+
+TAIL_BYTES = 16384
+LONGEST_LINE = 2000
+"""Characters kept of a line: a flood without a newline is still shown by its end."""
+
+
+def last_lines(run: RunDirectory, lines: int = 8) -> list[str]:
+    """The last lines with something in them, [] when there is none. Bytes that are no UTF-8 become U+FFFD."""
+    try:
+        with open(run.engine_log, "rb") as file:
+            start = max(0, file.seek(0, 2) - TAIL_BYTES)
+            file.seek(start)
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    found = [line[-LONGEST_LINE:] for line in text.splitlines() if line.strip()]
+    return found[1 if start and len(found) > 1 else 0 :][-lines:]  # the first may be the end of a longer one
