@@ -16,7 +16,7 @@ from msgspec import Struct
 from data.term_list import Entry, entries, ordinary_words, spellings
 from data.term_patterns import find_patterns
 
-_FLAT = {code: code - 0xFEE0 for code in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+_FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _FLAT |= {0x3000: 0x20} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
 """Full-width forms that occur in names, and the many hyphens, each as its ASCII character."""
 _NOT_FLAT = re.compile(f"[{''.join(map(re.escape, map(chr, _FLAT)))}]")
