@@ -13,6 +13,7 @@ from msgspec import Struct
 
 GIB = 2**30
 CGROUPS = Path("/sys/fs/cgroup")
+NODES = Path("/sys/devices/system/node")
 INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_tile": "AMX", "amx_bf16": "AMX BF16",
                 "asimd": "NEON", "sve": "SVE", "bf16": "BF16"}  # fmt: skip
 """Flags of /proc/cpuinfo that matter to matrix products, by the name people know; `bf16` is Arm's."""
@@ -28,11 +29,20 @@ class Cpu(Struct, frozen=True, kw_only=True):
     cores: int
     threads: float
     instructions: tuple[str, ...] = ()
+    numa_nodes: tuple["NumaNode", ...] = ()
 
     @property
     def has_bf16(self) -> bool:
         """Whether it multiplies matrices in bf16 itself; others emulate it, up to 400 times slower."""
         return any(name.endswith("BF16") for name in self.instructions)
+
+
+class NumaNode(Struct, frozen=True):
+    """One socket or part of it with memory of its own.  cpus: as the kernel writes them, such as "0-15,32-47"."""
+
+    index: int
+    cpus: str
+    memory_gib: float
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -63,7 +73,18 @@ def read_cpu() -> Cpu:
         cores=psutil.cpu_count(logical=False) or usable,
         threads=usable if quota is None else min(usable, quota),
         instructions=tuple(name for flag, name in INSTRUCTIONS.items() if flag in flags),
+        numa_nodes=read_numa(NODES),
     )
+
+
+def read_numa(nodes: Path) -> tuple[NumaNode, ...]:
+    """The machine's NUMA nodes by number; none where the kernel shows none."""
+    found = []
+    for folder in nodes.glob("node[0-9]*"):
+        total = next((line.split() for line in read_text(folder / "meminfo").splitlines() if "MemTotal" in line), [])
+        size = int(total[3]) / 2**20 if len(total) > 3 and total[3].isdigit() else 0.0
+        found.append(NumaNode(int(folder.name.removeprefix("node")), read_text(folder / "cpulist"), size))
+    return tuple(sorted(found, key=lambda node: node.index))
 
 
 def measure_gemm(budget_s: float = 0.15, size: int = 768) -> float:
@@ -77,16 +98,6 @@ def measure_gemm(budget_s: float = 0.15, size: int = 768) -> float:
         a @ a
         count += 1
     return count * 2 * size**3 / (time.perf_counter() - start) / 1e9
-def read_numa(nodes: Path) -> tuple[NumaNode, ...]:
-    """The machine's NUMA nodes by number; none where the kernel shows none."""
-    found = []
-    for folder in nodes.glob("node[0-9]*"):
-        total = next((line.split() for line in read_text(folder / "meminfo").splitlines() if "MemTotal" in line), [])
-        size = int(total[3]) / 2**20 if len(total) > 3 and total[3].isdigit() else 0.0
-        found.append(NumaNode(int(folder.name.removeprefix("node")), read_text(folder / "cpulist"), size))
-    return tuple(sorted(found, key=lambda node: node.index))
-
-
 
 
 def read_memory(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> Memory:

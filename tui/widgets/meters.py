@@ -20,7 +20,6 @@ def status_lines(state: RunState, shown_state: str, glyphs: Glyphs, width: int) 
     return [_progress(state, shown_state, glyphs, width), _numbers(state, glyphs, width), _load(state, glyphs, width)]
 
 
-def bar(share: float, width: int, glyphs: Glyphs) -> Line:
 def silence_line(state: RunState, silence: Silence, run_name: str, glyphs: Glyphs, width: int) -> Line:
     """What to do about an engine that says nothing, or makes no progress; empty while all is well."""
     if silence.seconds:
@@ -35,6 +34,7 @@ def silence_line(state: RunState, silence: Silence, run_name: str, glyphs: Glyph
     return [(clip(f" {glyphs.warning} {text}", width), "warn")]
 
 
+def bar(share: float, width: int, glyphs: Glyphs) -> Line:
     """A horizontal bar; the signs differ, not only their colours."""
     full = min(width, max(0, round(share * width))) if math.isfinite(share) else 0
     return [(glyphs.full * full, "bar"), (glyphs.empty * (width - full), "rest")]
@@ -62,9 +62,9 @@ def _progress(state: RunState, shown_state: str, glyphs: Glyphs, width: int) -> 
     glyph, style = states.SIGNS[shown_state]
     word = states.word(shown_state)
     done, total = (state.step.step if state.step else state.series.last_step), state.max_steps
-    if shown_state == "working" and state.phase is not None:
     if shown_state == "stalled" and state.phase is not None:
         word = f"{word} {glyphs.note} {phase_name(state.phase.name)}"
+    if shown_state == "working" and state.phase is not None:
         word = phase_name(state.phase.name)
     head: Line = [(f"{getattr(glyphs, glyph)} {word}", style)]
     tail = [part for part in (_step_part(done, total), _phase_part(state, shown_state), _epoch(state), _time(state, shown_state)) if part]
@@ -146,11 +146,11 @@ def _named(name: str, value: str, style: str = "bright") -> Line:
 
 def _load(state: RunState, glyphs: Glyphs, width: int) -> Line:
     parts: list[Line] = []
-    if state.hardware is not None:
     if state.missed:
         parts.append([(f"{glyphs.warning} {tr('train.status.missed', n=state.missed)}", "warn")])
     if state.warnings:
         parts.append([(f"{glyphs.warning} {tr('train.status.warnings', n=state.warnings)}", "warn")])
+    if state.hardware is not None:
         hardware = state.hardware
         parts += _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
         parts.append([("CPU ", "dim"), (f"{hardware.cpu_percent:.0f}%", "text")])
