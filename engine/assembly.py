@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -26,9 +27,11 @@ from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick
 from engine.model_shape import ModelShape
 from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
+from engine.ranks import ALONE, Ranks
 from engine.reporter import Reporter
-from engine.resuming import fingerprint
+from engine.resuming import MUST_MATCH, fingerprint
 from engine.run_directory import RunDirectory
+from engine.sharding import shard_base
 from engine.train_step import Updater
 
 
@@ -48,22 +51,29 @@ class Parts:
     place: Callable[[Example], str]
 
 
-def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None) -> Parts:
+def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None, ranks: Ranks = ALONE) -> Parts:
     """Build the parts of `config`, telling each phase. resumed: the state the run goes on from. Raises DanluError."""
     if config.track.tensorboard:
         reporter.open_tensorboard()
-    folder = _locate(config, reporter)
+    folder = ranks.one_by_one(lambda: _locate(config, reporter))
     tokenizer = load_tokenizer(folder)
-    prepared = _prepare_data(run, config, tokenizer, reporter)
+    prepared = _prepare_data(run if ranks.is_first else None, config, tokenizer, reporter)
     steps = _step_plan(config, prepared)
-    device = pick_device()
-    precision, precision_reason = _precision(config, device, folder, resumed)
-    shape = ModelShape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    device = pick_device(ranks.local_rank)
+    precision, precision_reason = ranks.follow(_precision(config, device, folder, resumed))
+    facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = ModelShape.from_config(facts)
     plan = make_plan(config, shape, detect(), sum(len(example.ids) for example in prepared.train), precision)
+    checkpointing = ranks.any_rank(plan.gradient_checkpointing)  # each has looked at its own GPU
+    marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
+    _must_agree(ranks, facts, marks)
     reporter.emit(events.Phase(name="load", detail=config.model.name))
-    base = load_base(folder, precision, config.model.quantization, device)
+    base = load_base(folder, precision, config.model.quantization, torch.device("cpu") if ranks.is_sharded else device)
     peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
-    model = prepare_training(peft, device, precision, plan.gradient_checkpointing)
+    if ranks.is_sharded:
+        shard_base(peft, device, ranks)
+    ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
+    model = prepare_training(peft, device, precision, checkpointing)
     reporter.emit(_plan_event(plan, steps, model, precision_reason, shape.parameters))
     reporter.watch_hardware(LoadSampler().sample)
     return Parts(
@@ -75,9 +85,17 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         prompts=_prompts(config, tokenizer, prepared),
         steps=steps,
         updater=_updater(config, list(model.trainable().values()), precision),
-        fingerprint=fingerprint(config, prepared.fingerprint, precision, device),
+        fingerprint=marks,
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
+
+
+def _must_agree(ranks: Ranks, model_config: dict[str, Any], marks: dict[str, str]) -> None:
+    """Raise RunError on a rank that has other data, another model (its path may differ), other settings or other software."""
+    ranks.must_match("the model's config.json", model_config)
+    for name in (*MUST_MATCH, "precision", "versions"):
+        if name != "model":
+            ranks.must_match(name, marks[name])
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str, system: str) -> list[int]:
@@ -94,8 +112,8 @@ def _locate(config: Config, reporter: Reporter) -> Path:
     )
 
 
-def _prepare_data(run: RunDirectory, config: Config, tokenizer: Tokenizer, reporter: Reporter) -> Prepared:
-    """Examples of both sets, the split written down, and what became of every record told."""
+def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer, reporter: Reporter) -> Prepared:
+    """Examples of both sets, the split written down in `run`, and what became of every record told."""
     names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
     settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
     prepared = prepare(
@@ -106,7 +124,8 @@ def _prepare_data(run: RunDirectory, config: Config, tokenizer: Tokenizer, repor
     )
     if not prepared.train:
         raise DataError(f"{config.data.path}: no record is left to train on")
-    prepared.write_split(run.split)
+    if run is not None:
+        prepared.write_split(run.split)
     for code, text in prepared.remarks:
         reporter.warn(code, text)
     supervised = sum(example.parts.count(THINKING) + example.parts.count(ANSWER) for example in prepared.train)

@@ -13,7 +13,7 @@ from data.examples import Example
 from engine.batches import build_micro_batch
 from engine.errors import EnvironmentFault
 from engine.loading import LoadedModel
-from engine.memory_ladder import out_of_memory_words
+from engine.out_of_memory import out_of_memory_words
 from engine.train_step import StepStats, forward
 
 BAD_STEPS_ALLOWED = 5

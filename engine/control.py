@@ -37,6 +37,11 @@ class Control:
         answered = {event.id for event in _all_events(run) if isinstance(event, events.CommandDone)}
         self.stale = [command for command in self._tail.read() if command.id not in answered]
 
+    @property
+    def own(self) -> "Control":
+        """What this process alone hears; in a run of several ranks the loop's control is a shared one."""
+        return self
+
     def install_signals(self) -> None:
         """Only the main thread may call this."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -11,6 +11,8 @@ from data.packing import pack
 from engine import events
 from engine.batches import build_micro_batch
 from engine.loading import LoadedModel
+from engine.ranks import ALONE, Ranks
+from engine.share import share_of_step
 from engine.train_step import forward, part_sums, read_sums
 
 
@@ -22,14 +24,16 @@ def evaluate(
     row_length: int,
     interrupted: Callable[[], bool],
     progress: Callable[[int, int], None],
+    ranks: Ranks = ALONE,
 ) -> events.Eval | None:
     """The evaluation event after `step`, or None when `interrupted` asked to give up.
 
-    Rows of `row_length` tokens are evaluated one at a time and no logits are kept, so it needs less memory than a training step.
+    Rows of `row_length` tokens are evaluated one at a time, shared by the ranks, and no logits are kept, so it needs less memory than
+    a training step.
     """
     began = time.perf_counter()
     lengths = [len(example.ids) for example in examples]
-    rows = pack(lengths, list(range(len(examples))), row_length)
+    rows = share_of_step(pack(lengths, list(range(len(examples))), row_length), examples, 1, ranks.rank, ranks.size)
     sums = []
     model.peft.eval()
     try:
@@ -38,12 +42,12 @@ def evaluate(
                 return None
             progress(done, len(rows))
             with torch.no_grad():
-                batch = build_micro_batch([examples[index] for index in row], model.device)
+                batch = build_micro_batch(row, model.device)
                 _, losses = forward(model, batch)
                 sums.append(part_sums(losses, batch.is_thinking))
     finally:
         model.peft.train()
-    total = read_sums(sums)
+    total = read_sums(sums, ranks)
     return events.Eval(
         step=step,
         loss=total.loss,

@@ -48,9 +48,9 @@ class LoadedModel:
         return {name: parameter for name, parameter in self.peft.named_parameters() if parameter.requires_grad}
 
 
-def pick_device() -> torch.device:
-    """The GPU where PyTorch can use one, else the CPU."""
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+def pick_device(local_rank: int = 0) -> torch.device:
+    """The GPU of that number among those this process sees, where PyTorch can use one, else the CPU."""
+    return torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def model_type(folder: Path) -> str:

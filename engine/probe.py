@@ -10,6 +10,7 @@ import torch
 from data.examples import Example
 from engine.batches import StepPlan, build_micro_batch, in_micro_batches
 from engine.loading import LoadedModel
+from engine.ranks import ALONE, Ranks
 from engine.train_step import Updater, backward
 
 
@@ -19,11 +20,14 @@ def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int
     return max(batches, key=lambda batch: (sum(lengths[index] for index in batch), max(lengths[index] for index in batch)))
 
 
-def try_longest(model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, updater: Updater) -> None:
+def try_longest(
+    model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, updater: Updater, ranks: Ranks = ALONE
+) -> None:
     """Raise what the longest micro-batch raises; leave no gradient behind."""
     chosen = longest_micro_batch(steps, [len(example.ids) for example in examples], batch_size)
     batch = build_micro_batch([examples[index] for index in chosen], model.device)
-    backward(model, batch, updater.scaler, max(1, len(batch.targets)))
+    with ranks.all_or_none():
+        backward(model, batch, updater.scaler, max(1, len(batch.targets)))
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     updater.clear()

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from engine.errors import EnvironmentFault, RunError
+from engine.out_of_memory import out_of_memory_words
 from engine.pulse import Pulse
 from engine.rank_place import RankPlace
 
@@ -35,6 +36,10 @@ NAME = 64
 
 class PeerLost(RuntimeError):
     """A collective call failed because another rank has gone: a consequence, never the cause."""
+
+
+class OutOfMemoryEverywhere(torch.OutOfMemoryError):
+    """Raised in all ranks when one of them ran out of memory, so that all take the step again."""
 
 
 class Ranks:
@@ -149,7 +154,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """Out of memory in one rank's body is raised in every rank, before anyone waits for its gradients.
+        """Out of memory in one rank's body is raised as OutOfMemoryEverywhere in every rank, before anyone waits for its gradients.
 
         Sharded ranks wait for each other inside the body, so there it ends the run instead. Raises EnvironmentFault then.
         """
@@ -159,27 +164,32 @@ class Ranks:
         failed = ""
         try:
             yield
-        except torch.OutOfMemoryError as error:
-            failed = str(error) or "out of memory"
+        except (RuntimeError, MemoryError) as error:
+            failed = out_of_memory_words(error)
         if failed and self.is_sharded:
             raise EnvironmentFault(
-                f"rank {self.rank}: out of GPU memory ({failed.splitlines()[0]}); ranks with sharded weights cannot take the step again: "
-                "lower train.batch_size and raise train.gradient_accumulation_steps by the same factor, then resume"
+                f"rank {self.rank}: out of memory ({failed}); ranks with sharded weights cannot take the step again: lower "
+                "train.batch_size and raise train.gradient_accumulation_steps by the same factor, then resume"
             )
         if self.any_rank(bool(failed)):
-            raise torch.OutOfMemoryError(failed or "another rank ran out of memory")
+            raise OutOfMemoryEverywhere(failed or "another rank ran out of memory")
 
-    @contextlib.contextmanager
-    def no_retry(self) -> Iterator[None]:
-        """Out of memory in the body, after the others have gone on, ends a run of several ranks. Raises EnvironmentFault."""
+    def together(self, work: Callable[[], T]) -> T:
+        """`work`, in which ranks may wait for each other, so that one that runs out of memory alone ends the run.
+
+        Raises EnvironmentFault then; what every rank knows of, OutOfMemoryEverywhere, is left as it is.
+        """
         try:
-            yield
-        except torch.OutOfMemoryError as error:
+            return work()
+        except OutOfMemoryEverywhere:
+            raise
+        except (RuntimeError, MemoryError) as error:
             if self.size == 1:
                 raise
-            raise EnvironmentFault(
-                f"rank {self.rank}: out of GPU memory in the optimiser ({str(error).splitlines()[0]}); lower train.batch_size, then resume"
-            ) from None
+            words = out_of_memory_words(error)
+        raise EnvironmentFault(
+            f"rank {self.rank}: out of memory ({words}) where the others wait for it; lower train.batch_size, then resume"
+        )
 
     def one_by_one(self, work: Callable[[], T]) -> T:
         """`work` by the first rank of each machine, then by the others, which find done what it has done (a download)."""

@@ -52,16 +52,18 @@ def parse_generation(text: str, prompt_opens_thinking: bool) -> Parsed:
 def sample(
     model: LoadedModel, tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int], settings: schema.Sample, *,
     id: str, step: int, seed: int, emit: Callable[[events.Event], None], interrupted: Callable[[], bool],
+    agree: Callable[[int], int] = int,
 ) -> events.SampleFinished:  # fmt: skip
     """Answer one prompt, emitting its events; an interrupted sample is finished with what it has.
 
+    agree: one token for all ranks that generate together.
     Returns the finished event (already emitted).
     """
     emit(events.SampleStarted(id=id, prompt=prompt, step=step, max_new_tokens=settings.max_new_tokens))
     began = last_sent = time.perf_counter()
     stream = tokenizer.decode_stream()
     text, sent, count, ended = "", 0, 0, False
-    for token in generate(model, prompt_ids, settings, _generator(model.device, seed, prompt)):
+    for token in generate(model, prompt_ids, settings, _generator(model.device, seed, prompt), agree):
         count += 1
         ended = token in tokenizer.eos_ids
         if not ended:
@@ -84,7 +86,9 @@ def sample(
 
 
 @torch.no_grad()
-def generate(model: LoadedModel, prompt_ids: Sequence[int], settings: schema.Sample, generator: torch.Generator) -> Iterator[int]:
+def generate(
+    model: LoadedModel, prompt_ids: Sequence[int], settings: schema.Sample, generator: torch.Generator, agree: Callable[[int], int] = int
+) -> Iterator[int]:
     """Up to `max_new_tokens` token ids, one at a time; the caller stops at an end token.
 
     Gradient checkpointing plays no part in evaluation mode, and the training mode is restored when the caller stops.
@@ -97,7 +101,7 @@ def generate(model: LoadedModel, prompt_ids: Sequence[int], settings: schema.Sam
             with model.autocast():
                 hidden = model.decoder(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
                 logits = model.head(hidden)[0].float()
-            token = pick_token(logits, settings, generator)
+            token = agree(pick_token(logits, settings, generator))
             yield token
             ids = torch.tensor([[token]], device=model.device)
     finally:

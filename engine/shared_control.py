@@ -12,18 +12,18 @@ class SharedControl:
     """
 
     def __init__(self, control: Control, ranks: Ranks):
-        self._control, self._ranks = control, ranks
+        self.own, self._ranks = control, ranks
         self.signalled = False
         self.stale = control.stale if ranks.is_first else []
 
     def take(self) -> commands.Command | None:
         """The next command, or None."""
-        command = None if self._control.signalled else self._control.take()
-        word = {"signalled": self._control.signalled, "command": command and commands.encode(command).decode()}
+        command = None if self.own.signalled else self.own.take()
+        word = {"signalled": self.own.signalled, "command": command and commands.encode(command).decode()}
         heard = self._ranks.follow(word)
         self.signalled = heard["signalled"]
         return commands.decode(heard["command"].encode()) if heard["command"] else None
 
     def interrupted(self) -> bool:
         """Whether long work should give up."""
-        return self._ranks.follow(self._control.interrupted())
+        return self._ranks.follow(self.own.interrupted())

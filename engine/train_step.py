@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.batches import MicroBatch
 from engine.loading import LoadedModel
 from engine.loss import supervised_loss
+from engine.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,16 @@ class Updater:
             raise
 
 
-def train_step(model: LoadedModel, micro_batches: Sequence[MicroBatch], updater: Updater, learning_rate: float) -> StepStats:
-    """Run one optimiser step over `micro_batches`. One synchronisation with the device, at the end."""
-    supervised = sum(len(batch.targets) for batch in micro_batches)
-    sums = [backward(model, batch, updater.scaler, supervised) for batch in micro_batches]
+def train_step(
+    model: LoadedModel, micro_batches: Sequence[MicroBatch], updater: Updater, learning_rate: float, ranks: Ranks = ALONE
+) -> StepStats:
+    """Run one optimiser step over `micro_batches`, this rank's share. One synchronisation with the device, at the end."""
+    supervised, tokens = ranks.total([sum(len(batch.targets) for batch in micro_batches), sum(batch.tokens for batch in micro_batches)])
+    with ranks.all_or_none():
+        sums = [backward(model, batch, updater.scaler, int(supervised)) for batch in micro_batches]
+    ranks.add_gradients(updater.parameters)
     norm, applied = updater.apply(learning_rate)
-    return StepStats(read_sums(sums), norm, sum(batch.tokens for batch in micro_batches), applied)
+    return StepStats(read_sums(sums, ranks), norm, int(tokens), applied)
 
 
 def backward(model: LoadedModel, batch: MicroBatch, scaler: torch.amp.GradScaler, supervised: int) -> Tensor:
@@ -118,9 +123,9 @@ def part_sums(losses: Tensor, is_thinking: Tensor) -> Tensor:
     return torch.stack([(nats * thinking).sum(), (nats * (1 - thinking)).sum(), thinking.sum(), (1 - thinking).sum()])
 
 
-def read_sums(sums: Sequence[Tensor]) -> LossSums:
-    """Bring the sums of all micro-batches to the host in one transfer."""
+def read_sums(sums: Sequence[Tensor], ranks: Ranks = ALONE) -> LossSums:
+    """Bring the sums of all micro-batches to the host in one transfer, and add up the ranks'."""
     if not sums:
         return LossSums()
-    thinking, answer, thinking_tokens, answer_tokens = torch.stack(list(sums)).sum(0).tolist()
+    thinking, answer, thinking_tokens, answer_tokens = ranks.total(torch.stack(list(sums)).sum(0).tolist())
     return LossSums(thinking, answer, int(thinking_tokens), int(answer_tokens))

@@ -9,7 +9,7 @@ import torch
 
 from engine import assembly, events
 from engine.bad_numbers import LossAverages, NumberWatch, check_weights, name_records
-from engine.batches import build_micro_batch, in_micro_batches
+from engine.batches import build_micro_batch
 from engine.checkpoint import TrainingState, adapter_bytes, read_state, restore, save_checkpoint
 from engine.config import Config
 from engine.control import Control
@@ -19,20 +19,24 @@ from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
 from engine.probe import try_longest
+from engine.rank_loads import rank_loads
+from engine.rank_resume import follow_state, spread
+from engine.ranks import ALONE, Ranks
 from engine.reporter import Reporter
 from engine.resuming import compare
 from engine.run_directory import RunDirectory
 from engine.sampling import sample
 from engine.saving import Saving
 from engine.schedule import learning_rate
+from engine.share import share_of_step
 from engine.train_step import StepStats, train_step
 
 
 class Trainer:
     """One run from its configuration to its final model."""
 
-    def __init__(self, run: RunDirectory, config: Config, control: Control, reporter: Reporter):
-        self.run_directory, self.config, self.control, self.reporter = run, config, control, reporter
+    def __init__(self, run: RunDirectory, config: Config, control: Control, reporter: Reporter, ranks: Ranks = ALONE):
+        self.run_directory, self.config, self.control, self.reporter, self.ranks = run, config, control, reporter, ranks
         self.step = 0
         self._tokens_seen = self._supervised_tokens = 0
         self._last_eval: tuple[int, float] | None = None
@@ -43,14 +47,14 @@ class Trainer:
 
     def prepare(self, checkpoint: Path | None) -> None:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
-        state = read_state(checkpoint) if checkpoint else None
-        self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state)
+        state = follow_state(self.ranks, read_state(checkpoint) if checkpoint else None)
+        self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state, self.ranks)
         self.ladder = MemoryLadder(self.config.train.batch_size, self.config.train.gradient_checkpointing, self.reporter.warn)
         self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
-        self.saving = Saving(self.config.checkpoint, self.control, self.reporter, state and state.step)
+        self.saving = Saving(self.config.checkpoint, self.control.own, self.reporter, state and state.step)
         check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft))
-        if checkpoint is not None and state is not None:
-            self._restore(checkpoint, state)
+        if state is not None:
+            self._restore(checkpoint or self.run_directory.checkpoint(state.step), state)
         self._try_longest()
 
     def run(self) -> str:
@@ -84,7 +88,7 @@ class Trainer:
         return every_steps > 0 and self.step % every_steps == 0 and self.step < self.parts.steps.max_steps
 
     def checkpoint_due(self) -> bool:
-        return self.due(self.config.checkpoint.every_steps) or self.saving.is_time()
+        return self.due(self.config.checkpoint.every_steps) or self.ranks.follow(self.saving.is_time())
 
     def take_step(self, step: int) -> None:
         """One optimiser step and its event."""
@@ -114,6 +118,8 @@ class Trainer:
                 peak_memory_gib=peak_memory_gib(self.parts.model.device),
             )
         )
+        if loads := rank_loads(self.ranks, self.reporter, self.parts.updater.parameters, step, seconds):
+            self.emit(loads)
         self.numbers.see(step, stats, self._records_of_step)
 
     def evaluate(self) -> bool:
@@ -121,14 +127,15 @@ class Trainer:
         if not self.parts.eval_examples:
             return False
         self.emit(events.Phase(name="evaluate"))
-        result = self.ladder.spare(f"the evaluation after step {self.step}", lambda: evaluate(
+        result = self.ladder.spare(f"the evaluation after step {self.step}", lambda: self.ranks.together(lambda: evaluate(
             self.parts.model,
             self.parts.eval_examples,
             step=self.step,
             row_length=self.config.data.max_seq_length,
             interrupted=self.control.interrupted,
             progress=lambda done, total: self.emit(events.Phase(name="evaluate", done=done, total=total)),
-        ))  # fmt: skip
+            ranks=self.ranks,
+        )))  # fmt: skip
         if result is not None:
             self._last_eval = (self.step, result.loss)
             self.emit(result)
@@ -162,11 +169,11 @@ class Trainer:
         return bool(self.parts.prompts)
 
     def save(self, must: bool = False, waits: bool = True) -> bool:
-        """Checkpoint after the step just taken, unless that is already done; return whether it is.
+        """Checkpoint after the step just taken, unless that is already done; return whether it is. The first rank's is everyone's.
 
         must: raise what keeps it from being saved.  waits: for room, where the disk is full. Raises EnvironmentFault.
         """
-        return self.saving.save(self.step, self._write_checkpoint, must, waits)
+        return not self.ranks.is_first or self.saving.save(self.step, self._write_checkpoint, must, waits)
 
     def _write_checkpoint(self) -> events.CheckpointSaved:
         check_weights(self.parts.updater.parameters)
@@ -202,6 +209,8 @@ class Trainer:
         self.save(must=True)
         self.evaluate()
         self.sample_fixed_prompts()
+        if not self.ranks.is_first:
+            return
         self.emit(events.Phase(name="save"))
         facts = {
             "base_model": self.config.model.name,
@@ -218,26 +227,31 @@ class Trainer:
         The gradient is normalised over the whole step, so the split changes nothing but float order.
         """
         # Dropout of a step is a function of seed and step, so a resumed or retried step draws the same numbers.
-        torch.manual_seed(self.config.train.seed * 1_000_003 + step)
-        batches = [
-            build_micro_batch([self.parts.examples[index] for index in indices], self.parts.model.device)
-            for indices in in_micro_batches(self.parts.steps.rows(step), batch_size)
-        ]
-        return train_step(self.parts.model, batches, self.parts.updater, rate)
+        torch.manual_seed(self.config.train.seed * 1_000_003 + step + (self.ranks.rank << 53))
+        mine = share_of_step(self.parts.steps.rows(step), self.parts.examples, batch_size, self.ranks.rank, self.ranks.size)
+
+        def work() -> StepStats:
+            batches = [build_micro_batch(examples, self.parts.model.device) for examples in mine]
+            return train_step(self.parts.model, batches, self.parts.updater, rate, self.ranks)
+
+        return self.ranks.together(work)
 
     def _try_longest(self) -> None:
         """Find out now, not in hours, whether the longest micro-batch fits."""
         self.emit(events.Phase(name="probe"))
         parts = self.parts
-        self.ladder.fit(parts.model, parts.updater, lambda size: try_longest(parts.model, parts.examples, parts.steps, size, parts.updater))
+        self.ladder.fit(
+            parts.model, parts.updater, lambda size: try_longest(parts.model, parts.examples, parts.steps, size, parts.updater, self.ranks)
+        )
 
     def _records_of_step(self) -> str:
         rows = self.parts.steps.rows(self.step)
-        return name_records(self.parts.model, [self.parts.examples[index] for row in rows for index in row], self.parts.place)
+        model = self.parts.model if self.ranks.size == 1 else None  # ranks with a share each would wait for one another
+        return name_records(model, [self.parts.examples[index] for row in rows for index in row], self.parts.place)
 
     def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished | None:
         """The sample's last event; None where memory ran out."""
-        return self.ladder.spare(f"the sample {id}", lambda: sample(
+        return self.ladder.spare(f"the sample {id}", lambda: self.ranks.together(lambda: sample(
             self.parts.model,
             self.parts.tokenizer,
             text,
@@ -248,14 +262,17 @@ class Trainer:
             seed=self.config.train.seed,
             emit=self.emit,
             interrupted=self.control.interrupted,
-        ))  # fmt: skip
+            agree=self.ranks.follow,
+        )))  # fmt: skip
 
     def _restore(self, checkpoint: Path, state: TrainingState) -> None:
         """Continue after `checkpoint`. Raises RunError when the data, the model or the adapter's shape has changed since."""
         if changed := compare(checkpoint, state.fingerprint, self.parts.fingerprint):
             text = f"resumed as an equivalent run, not bit for bit the same, because this has changed since: {'; '.join(changed)}"
             self.reporter.warn("resume_equivalent", text)
-        restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
+        if self.ranks.is_first:
+            restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
+        spread(self.ranks, self.parts.model.peft, self.parts.updater.optimizer)
         self.parts.updater.scaler.load_state_dict(state.scaler)
         self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations)
         self.step = state.step
