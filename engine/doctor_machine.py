@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from engine import logout, model_source
+from engine import benchmark, logout, model_source
 from engine.check import Check
 from engine.hardware import Machine
 
@@ -18,6 +18,8 @@ LITTLE_DISK_GIB = 5.0
 """A few checkpoints with their optimiser, and one converted model."""
 HUB = "https://huggingface.co"
 PATIENCE_S = 4.0
+BUSY_GIB = 1.0
+"""GPU memory of another program that is worth a word."""
 CURES = {
     "not loaded": "load it with: sudo modprobe nvidia; if that fails, reinstall the driver for the running kernel",
     "not restarted": "restart the machine",
@@ -53,6 +55,55 @@ def gpu(machine: Machine) -> Check:
         return Check(name="gpu", ok=False, detail=f"{'; '.join(told)}; hidden by CUDA_VISIBLE_DEVICES", cure="unset CUDA_VISIBLE_DEVICES",
                      required=False)  # fmt: skip
     return Check(name="gpu", ok=True, detail="; ".join(told), required=False)
+
+
+def gpu_health(machine: Machine) -> Check:
+    """Memory errors, heat and limits, and cards cut into MIG devices."""
+    found, cures = [], []
+    for gpu in machine.gpus:
+        if gpu.ecc_errors:
+            found.append(f"GPU {gpu.index}: {gpu.ecc_errors} uncorrected memory errors")
+            cures.append("restart the machine; if they come back, have the card replaced")
+        if gpu.throttled:
+            found.append(f"GPU {gpu.index}: clocks held down ({', '.join(gpu.throttled)})")
+            cures.append("look at cooling, and at the power limit in nvidia-smi -q -d POWER")
+        if gpu.mig:
+            found.append(f"GPU {gpu.index}: MIG is on, {gpu.mig_devices} devices")
+            cures.append("name one MIG device in CUDA_VISIBLE_DEVICES; a run uses only one")
+    if not found:
+        return Check(name="gpu_health", ok=True, detail="no memory errors, no throttling", required=False)
+    return Check(name="gpu_health", ok=False, detail="; ".join(found), cure="; ".join(dict.fromkeys(cures)), required=False)
+
+
+def gpu_programs(machine: Machine) -> Check:
+    """Who holds GPU memory."""
+    held = [(gpu, program) for gpu in machine.gpus for program in gpu.processes if (program.used_gib or 0.0) >= BUSY_GIB]
+    if not held:
+        return Check(name="gpu_programs", ok=True, detail="no other program holds much GPU memory", required=False)
+    told = "; ".join(f"GPU {gpu.index}: {each.name or 'a program'} (pid {each.pid}), {each.used_gib:.1f} GiB" for gpu, each in held)
+    cure = "wait for it, end it, or plan with what is free: danlu plan"
+    return Check(name="gpu_programs", ok=False, detail=told, cure=cure, required=False)
+
+
+def other_accelerators(machine: Machine) -> Check:
+    detail = f"{', '.join(machine.others)}: Danlu trains on NVIDIA GPUs and on CPUs, not on this"
+    cure = "nothing to repair; training runs on " + ("the NVIDIA GPU" if machine.training_gpu else "the CPU")
+    return Check(name="other_accelerators", ok=False, detail=detail, cure=cure, required=False)
+
+
+def speed(run_folder: Path) -> Check:
+    """The measured benchmark, remembered for plans and the Hardware screen."""
+    found = benchmark.measure(run_folder)
+    benchmark.remember(model_source.cache_folder().parent, found)
+    rates = [f"{kind} {rate:,.0f} GFLOP/s" for kind, rate in found.gflops.items()]
+    rates += [f"memory {found.memory_gbs:.0f} GB/s"] if found.memory_gbs else []
+    if found.disk_write_mbs and found.disk_read_mbs:
+        rates.append(f"disk {found.disk_write_mbs:,.0f} MB/s written, {found.disk_read_mbs:,.0f} read")
+    detail = ", ".join([*([found.device] if found.device else []), *rates])
+    if found.problem:
+        cure = "see the PyTorch check above"
+        return Check(name="benchmark", ok=False, detail=f"{detail}; products not measured: {found.problem}", cure=cure, required=False)
+    return Check(name="benchmark", ok=True, detail=detail, required=False)
 
 
 def memory(machine: Machine) -> Check:

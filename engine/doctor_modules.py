@@ -1,5 +1,6 @@
 """Doctor's checks of software: Python, packages, torch, and Danlu's own modules at work on a small example."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,13 +10,17 @@ from pathlib import Path
 import tomli
 from packaging.requirements import Requirement
 
+from engine import model_source
 from engine.check import Check
+from engine.config import REFERENCE_MODEL, Model
 from engine.config_file import BUNDLED_DATA
 from engine.errors import EnvironmentFault
 from engine.hardware import Machine
 from engine.model_source import demo_file
 
 OLDEST_PYTHON = (3, 10)
+ENGINE_MODULES = ("config_file", "events", "queue", "run_directory", "launch", "hardware", "machine_file", "plan")
+"""The entrances of the torch-free half; they load the rest of it."""
 PROJECT_FILE = Path(__file__).resolve().parent.parent / "pyproject.toml"
 TORCH_PATIENCE_S = 90.0
 """Importing torch from a cold disk takes most of a minute."""
@@ -84,6 +89,44 @@ def quantization() -> Check:
         detail = "bitsandbytes is not installed: no nf4, int8 or 8-bit AdamW (everything else works)"
         return Check(name="quantization", ok=False, detail=detail, cure="pip install bitsandbytes", required=False)
     return Check(name="quantization", ok=True, detail=f"bitsandbytes {version}: nf4 and int8 possible", required=False)
+
+
+def modules() -> Check:
+    """Every module of Danlu that needs no torch can be imported."""
+    names = [f"data.{path.stem}" for path in sorted((PROJECT_FILE.parent / "data").glob("*.py")) if path.stem != "__init__"]
+    names += [f"engine.{name}" for name in ENGINE_MODULES]
+    faults = [fault for name in names if (fault := _import_fault(name))]
+    if not faults:
+        return Check(name="modules", ok=True, detail=f"all {len(names)} modules of the data and planning parts load")
+    return Check(name="modules", ok=False, detail="; ".join(faults), cure="reinstall Danlu, or the package that is named")
+
+
+def _import_fault(name: str) -> str:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        return f"{name}: {type(error).__name__}: {error}"
+    return ""
+
+
+def data_model() -> Check:
+    """A record becomes a conversation with reasoning and answer apart."""
+    from data.formats import convert
+
+    conversation, problems = convert({"instruction": "问", "input": "", "output": "<thinking>想</thinking>\n答"}, "alpaca")
+    turn = conversation.turns[-1] if conversation else None
+    if turn is not None and (turn.reasoning, turn.content) == ("想", "答") and conversation is not None and conversation.has_thinking:
+        return Check(name="data_model", ok=True, detail="a record becomes question, reasoning and answer")
+    return Check(name="data_model", ok=False, detail=f"a plain record became {turn!r}, {problems!r}", cure="reinstall Danlu")
+
+
+def reference_model() -> Check:
+    """Whether the reference model is on this machine; where it would come from is the hub's check."""
+    found = model_source.local_folder(Model())
+    if found is not None:
+        return Check(name="model", ok=True, detail=f"{REFERENCE_MODEL} is at {found}", required=False)
+    detail = f"{REFERENCE_MODEL} is not on this machine (the demo model needs nothing)"
+    return Check(name="model", ok=False, detail=detail, cure=f"danlu fetch {REFERENCE_MODEL}", required=False)
 
 
 def chinese() -> Check:

@@ -4,6 +4,7 @@ Reads only; changes no setting, and creates no CUDA context, so watching costs n
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pynvml
@@ -14,6 +15,22 @@ from engine import events
 GIB = 2**30
 MAX_LINKS = 18
 """NVLink ports of the GPU with the most of them (H100)."""
+UNCORRECTED = (pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC)
+THROTTLES = {
+    pynvml.nvmlClocksEventReasonHwThermalSlowdown: "heat",
+    pynvml.nvmlClocksEventReasonSwThermalSlowdown: "heat",
+    pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown: "power brake",
+    pynvml.nvmlClocksEventReasonHwSlowdown: "hardware slowdown",
+    pynvml.nvmlClocksEventReasonSwPowerCap: "power limit",
+}
+
+
+class GpuProcess(Struct, frozen=True):
+    """A program that holds memory of a GPU. name: "" where the driver may not tell; used_gib: None there."""
+
+    pid: int
+    name: str
+    used_gib: float | None
 
 
 class Gpu(Struct, frozen=True, kw_only=True):
@@ -32,12 +49,28 @@ class Gpu(Struct, frozen=True, kw_only=True):
     pcie_width: int | None = None
     nvlinks: int = 0
     mig: bool = False
+    mig_devices: int = 0
+    ecc: bool | None = None
+    ecc_errors: int = 0
+    """Uncorrected memory errors since the driver was loaded."""
+    power_limit_w: float | None = None
+    clock_mhz: int | None = None
+    clock_max_mhz: int | None = None
+    throttled: tuple[str, ...] = ()
+    """Why its clocks are held down now: heat, power, hardware. Idling and limits a person set don't count."""
+    numa_node: int | None = None
+    processes: tuple[GpuProcess, ...] = ()
     problem: str = ""
 
     @property
     def has_bf16(self) -> bool:
         """bf16 matrix units came with compute capability 8.0 (Ampere)."""
         return self.compute_capability is not None and self.compute_capability >= (8, 0)
+
+    @property
+    def has_fp8(self) -> bool:
+        """fp8 matrix units came with compute capability 8.9 (Ada)."""
+        return self.compute_capability is not None and self.compute_capability >= (8, 9)
 
 
 class Driver(Struct, frozen=True, kw_only=True):
@@ -55,15 +88,15 @@ def read_gpus() -> tuple[Driver, tuple[Gpu, ...]]:
     except (pynvml.NVMLError, OSError) as error:
         return Driver(problem=explain(error)), ()
     try:
-        count = _ask(pynvml.nvmlDeviceGetCount) or 0
+        count = ask(pynvml.nvmlDeviceGetCount) or 0
         driver = Driver(
-            version=_text(_ask(pynvml.nvmlSystemGetDriverVersion)),
-            cuda=_cuda_version(_ask(pynvml.nvmlSystemGetCudaDriverVersion_v2)),
+            version=_text(ask(pynvml.nvmlSystemGetDriverVersion)),
+            cuda=_cuda_version(ask(pynvml.nvmlSystemGetCudaDriverVersion_v2)),
             problem="" if count else "the driver shows no GPU to this process",
         )
         return driver, tuple(_read_gpu(index) for index in range(count))
     finally:
-        _ask(pynvml.nvmlShutdown)
+        ask(pynvml.nvmlShutdown)
 
 
 def read_loads() -> list[events.Gpu]:
@@ -73,10 +106,10 @@ def read_loads() -> list[events.Gpu]:
     except (pynvml.NVMLError, OSError):
         return []
     try:
-        loads = [_read_load(index) for index in range(_ask(pynvml.nvmlDeviceGetCount) or 0)]
+        loads = [_read_load(index) for index in range(ask(pynvml.nvmlDeviceGetCount) or 0)]
         return [load for load in loads if load is not None]
     finally:
-        _ask(pynvml.nvmlShutdown)
+        ask(pynvml.nvmlShutdown)
 
 
 def explain(error: Exception) -> str:
@@ -99,20 +132,56 @@ def _read_gpu(index: int) -> Gpu:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     except pynvml.NVMLError as error:
         return Gpu(index=index, name=f"GPU {index}", problem=explain(error))
-    mig = _ask(pynvml.nvmlDeviceGetMigMode, handle)
-    links = [_ask(pynvml.nvmlDeviceGetNvLinkState, handle, link) for link in range(MAX_LINKS)]
+    mig, ecc = ask(pynvml.nvmlDeviceGetMigMode, handle), ask(pynvml.nvmlDeviceGetEccMode, handle)
+    links = [ask(pynvml.nvmlDeviceGetNvLinkState, handle, link) for link in range(MAX_LINKS)]
     return Gpu(
         index=index,
-        name=_text(_ask(pynvml.nvmlDeviceGetName, handle)) or f"GPU {index}",
-        uuid=_text(_ask(pynvml.nvmlDeviceGetUUID, handle)),
+        name=_text(ask(pynvml.nvmlDeviceGetName, handle)) or f"GPU {index}",
+        uuid=_text(ask(pynvml.nvmlDeviceGetUUID, handle)),
         vram_total_gib=memory.total / GIB,
         vram_free_gib=memory.free / GIB,
-        compute_capability=_pair(_ask(pynvml.nvmlDeviceGetCudaComputeCapability, handle)),
-        pcie_generation=_ask(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),
-        pcie_width=_ask(pynvml.nvmlDeviceGetMaxPcieLinkWidth, handle),
+        compute_capability=_pair(ask(pynvml.nvmlDeviceGetCudaComputeCapability, handle)),
+        pcie_generation=ask(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),
+        pcie_width=ask(pynvml.nvmlDeviceGetMaxPcieLinkWidth, handle),
         nvlinks=links.count(pynvml.NVML_FEATURE_ENABLED),
         mig=bool(mig and mig[0]),
+        mig_devices=_count_mig(handle) if mig and mig[0] else 0,
+        ecc=None if ecc is None else bool(ecc[0]),
+        ecc_errors=ask(pynvml.nvmlDeviceGetTotalEccErrors, handle, *UNCORRECTED) or 0,
+        power_limit_w=_watts(ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
+        clock_mhz=ask(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
+        clock_max_mhz=ask(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM),
+        throttled=_throttled(handle),
+        numa_node=ask(pynvml.nvmlDeviceGetNumaNodeId, handle),
+        processes=_processes(handle),
     )
+
+
+def _count_mig(handle: Any) -> int:
+    """MIG devices the card is cut into."""
+    most = ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
+    return sum(ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index) is not None for index in range(most))
+
+
+def _throttled(handle: Any) -> tuple[str, ...]:
+    held = ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle) or 0
+    return tuple(dict.fromkeys(name for reason, name in THROTTLES.items() if held & reason))
+
+
+def _processes(handle: Any) -> tuple[GpuProcess, ...]:
+    """Programs on the card, the largest first."""
+    found = ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
+    told = [GpuProcess(each.pid, _program(each.pid), each.usedGpuMemory and each.usedGpuMemory / GIB) for each in found]
+    return tuple(sorted(told, key=lambda each: each.used_gib or 0.0, reverse=True))
+
+
+def _program(pid: int) -> str:
+    """Name of a program's file; "" for another user's or another container's."""
+    return Path(_text(ask(pynvml.nvmlSystemGetProcessName, pid))).name
+
+
+def _watts(milliwatts: int | None) -> float | None:
+    return None if milliwatts is None else milliwatts / 1000
 
 
 def _read_load(index: int) -> events.Gpu | None:
@@ -121,16 +190,16 @@ def _read_load(index: int) -> events.Gpu | None:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     except pynvml.NVMLError:
         return None
-    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
-    power = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+    rates = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    power = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
     return events.Gpu(
-        name=_text(_ask(pynvml.nvmlDeviceGetName, handle)), vram_used_gib=memory.used / GIB, vram_total_gib=memory.total / GIB,
-        utilisation=None if rates is None else float(rates.gpu), power_w=None if power is None else power / 1000,
-        temperature_c=_float(_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
+        name=_text(ask(pynvml.nvmlDeviceGetName, handle)), vram_used_gib=memory.used / GIB, vram_total_gib=memory.total / GIB,
+        utilisation=None if rates is None else float(rates.gpu), power_w=_watts(power),
+        temperature_c=_float(ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
     )  # fmt: skip
 
 
-def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     """The driver's answer, None where this GPU or driver has none."""
     try:
         return function(*arguments)

@@ -4,17 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from packaging.requirements import Requirement
 
 from engine import doctor, doctor_machine, doctor_modules, logout
-from engine.nvidia import Driver
+from engine.nvidia import Driver, GpuProcess
 from tests.machines import gpu, machine
 
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = [
-    "python", "packages", "driver", "gpu", "quantization", "memory", "disk", "run_folder", "cache_folder", "chinese", "terms", "thinking",
-    "bundled_data", "demo_model", "hub", "terminal", "logout",
+    "python", "packages", "modules", "driver", "gpu", "quantization", "memory", "disk", "run_folder", "cache_folder", "data_model",
+    "chinese", "terms", "thinking", "bundled_data", "demo_model", "model", "hub", "terminal", "logout",
 ]  # fmt: skip
 
 
@@ -28,7 +29,8 @@ def test_every_finding_has_a_cure_unless_it_is_fine(tmp_path):
 
 def test_danlus_own_modules_work():
     """Segmentation, terms, thinking and the bundled data do their work, seen on small examples."""
-    checks = [doctor_modules.chinese(), doctor_modules.terms(), doctor_modules.thinking(), doctor_modules.bundled_data()]
+    names = ("modules", "data_model", "chinese", "terms", "thinking", "bundled_data")
+    checks = [getattr(doctor_modules, name)() for name in names]
 
     assert all(check.ok for check in checks), checks
 
@@ -124,3 +126,43 @@ def test_a_folder_that_is_a_file_is_no_run_folder(tmp_path):
 def test_when_systemd_would_end_a_run(cgroup, kills, lingers, ending):
     """Session scopes by KillUserProcesses, the user's manager by lingering, everything else not at all."""
     assert logout.ending_of(cgroup, kills, lingers) == ending
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"ecc_errors": 2}, "2 uncorrected memory errors"),
+        ({"throttled": ("heat",)}, "clocks held down (heat)"),
+        ({"mig": True, "mig_devices": 3}, "MIG is on, 3 devices"),
+    ],
+)  # fmt: skip
+def test_a_gpu_in_bad_health_is_told_with_its_cure(facts, words):
+    """Each is advice: training is possible all the same."""
+    check = doctor_machine.gpu_health(machine(gpu(**facts)))
+
+    assert not check.ok and not check.required and words in check.detail and check.cure
+    assert doctor_machine.gpu_health(machine(gpu())).ok
+
+
+def test_programs_that_hold_gpu_memory_are_named():
+    """With their process id, so that one can end them; a nameless one too, small ones not."""
+    busy = gpu(processes=(GpuProcess(7, "python", 9.5), GpuProcess(8, "", 2.0), GpuProcess(9, "Xorg", 0.1)))
+    check = doctor_machine.gpu_programs(machine(busy))
+
+    assert "python (pid 7), 9.5 GiB" in check.detail and "a program (pid 8)" in check.detail and "Xorg" not in check.detail
+
+
+def test_an_accelerator_danlu_does_not_use_is_named_honestly():
+    """Not silently ignored, not promised either."""
+    where = msgspec.structs.replace(machine(), others=("AMD Radeon RX 7900 XTX (24 GiB)",))
+    check = doctor_machine.other_accelerators(where)
+
+    assert "RX 7900" in check.detail and "not on this" in check.detail and "the CPU" in check.cure
+
+
+def test_a_module_that_does_not_load_is_named(monkeypatch):
+    """With the reason."""
+    monkeypatch.setattr(doctor_modules, "ENGINE_MODULES", ("no_such_module",))
+    check = doctor_modules.modules()
+
+    assert not check.ok and "engine.no_such_module" in check.detail

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from engine import host, nvidia
+from engine import accelerators, benchmark, host, nvidia, nvidia_links
 from engine.hardware import LoadSampler, detect, visible_gpus
+from engine.topology import Link
 from tests.machines import gpu, machine
 
 GIB = 2**30
@@ -83,6 +84,114 @@ def test_gpus_are_told_as_the_driver_tells_them(driver):
     assert (told.version, told.cuda, told.problem) == ("580.10", "13.0", "")
     assert (first.index, second.index) == (0, 1) and first.has_bf16
     assert (first.vram_total_gib, first.vram_free_gib, first.pcie_generation, first.nvlinks, first.mig) == (24.0, 20.0, 4, 0, False)
+
+
+def test_a_gpu_is_told_in_full(driver):
+    """ECC, MIG, limits, clocks, why they are held down, NUMA node, and who holds its memory."""
+    driver(
+        nvmlDeviceGetEccMode=lambda handle: [1, 1], nvmlDeviceGetTotalEccErrors=lambda handle, kind, counter: 3,
+        nvmlDeviceGetMigMode=lambda handle: [1, 1], nvmlDeviceGetMaxMigDeviceCount=lambda handle: 7,
+        nvmlDeviceGetMigDeviceHandleByIndex=lambda handle, index: index if index < 2 else refuse(pynvml.NVML_ERROR_NOT_FOUND)(),
+        nvmlDeviceGetEnforcedPowerLimit=lambda handle: 450_000, nvmlDeviceGetNumaNodeId=lambda handle: 1,
+        nvmlDeviceGetClockInfo=lambda handle, kind: 2100, nvmlDeviceGetMaxClockInfo=lambda handle, kind: 2520,
+        nvmlDeviceGetCurrentClocksEventReasons=lambda handle: pynvml.nvmlClocksEventReasonSwPowerCap | pynvml.nvmlClocksEventReasonGpuIdle,
+        nvmlDeviceGetComputeRunningProcesses=lambda handle: [SimpleNamespace(pid=7, usedGpuMemory=None),
+                                                             SimpleNamespace(pid=8, usedGpuMemory=3 * GIB)],
+        nvmlSystemGetProcessName=lambda pid: "/usr/bin/python3" if pid == 8 else refuse(pynvml.NVML_ERROR_NO_PERMISSION)(),
+    )  # fmt: skip
+    told = nvidia.read_gpus()[1][0]
+
+    assert (told.ecc, told.ecc_errors, told.mig, told.mig_devices) == (True, 3, True, 2)
+    assert (told.power_limit_w, told.clock_mhz, told.clock_max_mhz, told.throttled) == (450.0, 2100, 2520, ("power limit",))
+    assert (told.numa_node, told.has_fp8) == (1, True)
+    assert told.processes == (nvidia.GpuProcess(8, "python3", 3.0), nvidia.GpuProcess(7, "", None))
+
+
+def bus_of(index):
+    return SimpleNamespace(busId=f"00000000:0{index}:00.0".encode())
+
+
+def test_nvlinks_between_two_cards_are_counted(driver):
+    """Four active links of each lead to the other; a link that is down does not count."""
+    driver(
+        nvmlDeviceGetNvLinkState=lambda handle, link: pynvml.NVML_FEATURE_ENABLED if link < 4 else pynvml.NVML_FEATURE_DISABLED,
+        nvmlDeviceGetNvLinkRemotePciInfo=lambda handle, link: bus_of(1 - handle.index),
+        nvmlDeviceGetNvLinkRemoteDeviceType=lambda handle, link: pynvml.NVML_NVLINK_DEVICE_TYPE_GPU,
+        nvmlDeviceGetPciInfo=lambda handle: bus_of(handle.index),
+        nvmlDeviceGetP2PStatus=lambda one, other, kind: pynvml.NVML_P2P_STATUS_OK,
+    )  # fmt: skip
+
+    assert nvidia_links.read_links((0, 1)) == (Link(first=0, second=1, kind="nvlink", nvlinks=4, p2p=True),)
+
+
+def test_a_switch_joins_all_links(driver):
+    """Behind NVSwitch every pair has all eighteen."""
+    driver(
+        nvmlDeviceGetNvLinkState=lambda handle, link: pynvml.NVML_FEATURE_ENABLED,
+        nvmlDeviceGetNvLinkRemotePciInfo=lambda handle, link: SimpleNamespace(busId=b"00000000:C1:00.0"),
+        nvmlDeviceGetNvLinkRemoteDeviceType=lambda handle, link: pynvml.NVML_NVLINK_DEVICE_TYPE_SWITCH,
+        nvmlDeviceGetPciInfo=lambda handle: bus_of(handle.index), nvmlDeviceGetP2PStatus=refuse(pynvml.NVML_ERROR_NOT_SUPPORTED),
+    )  # fmt: skip
+    (link,) = nvidia_links.read_links((0, 1))
+
+    assert (link.kind, link.nvlinks, link.p2p) == ("nvlink", 18, None)
+
+
+@pytest.mark.parametrize(
+    ("level", "kind"),
+    [(pynvml.NVML_TOPOLOGY_SINGLE, "switch"), (pynvml.NVML_TOPOLOGY_NODE, "cpu"), (pynvml.NVML_TOPOLOGY_SYSTEM, "sockets")],
+)
+def test_cards_without_nvlink_are_joined_over_pcie(driver, level, kind):
+    """The nearest point both are connected to."""
+    driver(nvmlDeviceGetTopologyCommonAncestor=lambda one, other: level,
+           nvmlDeviceGetP2PStatus=lambda one, other, what: pynvml.NVML_P2P_STATUS_CHIPSET_NOT_SUPPORTED)  # fmt: skip
+
+    assert nvidia_links.read_links((0, 1)) == (Link(first=0, second=1, kind=kind, p2p=False),)
+
+
+def test_links_of_a_silent_driver_are_unknown_and_of_one_card_none(driver):
+    """Nothing raises."""
+    assert nvidia_links.read_links((0, 1))[0].kind == "unknown"
+    assert nvidia_links.read_links((0,)) == ()
+    driver(nvmlInit=refuse(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND))
+    assert nvidia_links.read_links((0, 1)) == ()
+
+
+def test_cards_of_other_makers_are_named_and_small_ones_ignored(tmp_path):
+    """An AMD card by its name; a processor's own graphics is no accelerator."""
+    for card, vendor, size in (("card0", "0x1002", 24 * GIB), ("card1", "0x8086", 0), ("card2", "0x10de", 24 * GIB)):
+        for name, text in (("vendor", vendor), ("class", "0x030000"), ("mem_info_vram_total", str(size)), ("product_name", "Radeon X")):
+            write(tmp_path / card / "device" / name, text + "\n")
+
+    assert accelerators.read_others(tmp_path, "Linux", "x86_64") == ("AMD Radeon X (24 GiB)",)
+    assert accelerators.read_others(tmp_path, "Darwin", "arm64") == ("Apple GPU (Metal)",)
+
+
+def test_numa_nodes_are_read_in_order(tmp_path):
+    """CPUs and memory of each; a machine that shows none has none."""
+    for index in (1, 0):
+        write(tmp_path / f"node{index}" / "cpulist", f"{8 * index}-{8 * index + 7}\n")
+        write(tmp_path / f"node{index}" / "meminfo", f"Node {index} MemTotal:       {16 * 2**20} kB\n")
+
+    assert [(node.index, node.cpus, node.memory_gib) for node in host.read_numa(tmp_path)] == [(0, "0-7", 16.0), (1, "8-15", 16.0)]
+    assert host.read_numa(tmp_path / "none") == ()
+
+
+def test_memory_and_disk_are_measured(tmp_path):
+    """Positive rates, and nothing left behind; a disk that cannot be written gives none."""
+    assert benchmark.measure_memory(1 << 20) > 0
+    written, read = benchmark.measure_disk(tmp_path, 1 << 16)
+    assert written > 0 and read > 0 and list(tmp_path.iterdir()) == []
+
+
+def test_a_benchmark_is_remembered_and_a_broken_memory_is_none(tmp_path):
+    """What was measured once is shown at the next start."""
+    found = benchmark.Benchmark(device="CPU", gflops={"fp32": 100.0}, time=1.0)
+    benchmark.remember(tmp_path / "cache", found)
+
+    assert benchmark.recall(tmp_path / "cache") == found
+    (tmp_path / "cache" / "benchmark.json").write_text("{")
+    assert benchmark.recall(tmp_path / "cache") is None
 
 
 def test_the_load_of_gpus_is_told(driver):

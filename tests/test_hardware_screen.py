@@ -1,20 +1,25 @@
 """The hardware screen: the machine, the plan with its reasons, scrolling, and nothing sent when nothing changed."""
 
+import msgspec
 import pytest
 
 from engine import events
+from engine.benchmark import Benchmark
 from engine.config_file import Document
 from engine.model_shape import ModelShape
 from engine.model_source import config_of
+from engine.nvidia import GpuProcess
 from engine.plan import make_plan
+from engine.topology import Link
 from tests.machines import gpu, machine
 from tests.screens import until_shown
 from tui import texts
 from tui.app import DanluApp
 from tui.gate import cells
 from tui.glyphs import ASCII, UNICODE
-from tui.screens.hardware_lines import machine_lines
+from tui.screens.hardware_lines import benchmark_lines, machine_lines
 from tui.screens.hardware_plan import Subject, plan_lines
+from tui.screens.hardware_topology import topology_lines
 from tui.session import Session
 from tui.widgets.lines import line_cells
 from tui.widgets.steady import SteadyView
@@ -132,3 +137,41 @@ def test_outside_names_pass_the_gate():
     lines = machine_lines(machine(gpu(name="evil\x1b[2J")), IDLE, False, UNICODE, 78)
 
     assert "\x1b" not in as_text(lines)
+
+
+def test_the_topology_is_drawn_as_a_matrix():
+    """Who reaches whom over what, with the short names explained and NUMA nodes beside."""
+    where = machine(*(gpu(index=index, numa_node=index // 2) for index in range(3)))
+    where = msgspec.structs.replace(where, links=(Link(first=0, second=1, kind="nvlink", nvlinks=4, p2p=True),
+                                                  Link(first=0, second=2, kind="sockets", p2p=False),
+                                                  Link(first=1, second=2, kind="sockets", p2p=False)))  # fmt: skip
+    text = as_text(topology_lines(where, UNICODE, 63))
+
+    assert text.splitlines()[1].split() == ["GPU0", "·", "NV4", "SYS", "0"]
+    assert "SYS = over two CPUs" in text and "only some GPUs" in text
+    assert topology_lines(machine(gpu()), UNICODE, 63) == []
+
+
+@pytest.mark.parametrize("why", ["heat", "power limit", "power brake", "hardware slowdown"])
+def test_troubles_and_programs_of_a_gpu_are_told(why):
+    """Throttling by its cause, memory errors, and who holds the memory."""
+    where = machine(gpu(throttled=(why,), ecc_errors=2, power_limit_w=350.0, processes=(GpuProcess(7, "python", 9.5),)))
+    text = as_text(machine_lines(where, events.Hardware(gpus=[BUSY], rss_gib=0.1, cpu_percent=1.0), False, UNICODE, 100))
+
+    assert "clocks held down by" in text and "hardware.throttle" not in text
+    assert "2 uncorrected memory errors" in text and "9.5 GiB held by python (pid 7)" in text and "344W" not in text.replace("344/350W", "")
+
+
+def test_accelerators_that_do_not_train_are_named():
+    """Honestly, with a sign."""
+    text = as_text(machine_lines(msgspec.structs.replace(machine(), others=("AMD Radeon X (24 GiB)",)), IDLE, False, UNICODE, 100))
+
+    assert "▲" in text and "AMD Radeon X" in text
+
+
+def test_the_benchmark_is_shown_or_says_its_key():
+    """Products by precision with their device; before the first time, which key measures."""
+    found = Benchmark(device="CPU, 2 threads", gflops={"fp32": 140.0, "bf16": 345.0}, disk_write_mbs=900.0, disk_read_mbs=2000.0)
+
+    assert "fp32 140 bf16 345 GFLOP/s (CPU, 2 threads)" in as_text(benchmark_lines(found, False, UNICODE, 120))
+    assert "b measures" in as_text(benchmark_lines(None, False, UNICODE, 120))

@@ -13,6 +13,7 @@ from tui.texts import has, tr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--measure", action="store_true", help=tr("cli.option.measure"))
     parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
 
 
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Print every check; 1 when one fails without which nothing can be trained."""
     if not options.json:
         output.narrate(tr("cli.doctor.looking"))
-    checks = run_checks(options.runs_dir or RUNS_DIR)
+    checks = run_checks(options.runs_dir or RUNS_DIR, measure=options.measure)
     if options.json:
         output.show_json({"checks": checks})
     else:

@@ -12,17 +12,18 @@ from textual.message import Message
 from textual.widget import Widget
 
 from data.errors import DanluError
-from engine import events
+from engine import benchmark, events
+from engine.benchmark import Benchmark
 from engine.config import Config
 from engine.config_file import Document, find_config, open_document
 from engine.hardware import LoadSampler, Machine, detect, with_rate
 from engine.host import measure_gemm
 from engine.model_shape import ModelShape
-from engine.model_source import config_of
+from engine.model_source import cache_folder, config_of
 from engine.plan import make_plan
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
-from tui.screens.hardware_lines import machine_lines
+from tui.screens.hardware_lines import benchmark_lines, machine_lines
 from tui.screens.hardware_plan import Subject, plan_lines
 from tui.texts import tr
 from tui.widgets.steady import Line, SteadyView
@@ -40,6 +41,7 @@ class HardwareScreen(DanluScreen):
         bind("down,j", "scroll(1)", "hardware.keys.down", shown_as="↓ j"),
         bind("up,k", "scroll(-1)", "hardware.keys.up", shown_as="↑ k"),
         bind("r", "measure", "hardware.keys.measure"),
+        bind("b", "benchmark", "hardware.keys.benchmark"),
         bind("pagedown,space", "scroll(10)", "hardware.keys.page_down", show=False),
         bind("pageup", "scroll(-10)", "hardware.keys.page_up", show=False),
         bind("home,g", "scroll(-100000)", "hardware.keys.top", show=False),
@@ -52,6 +54,13 @@ class HardwareScreen(DanluScreen):
         def __init__(self, machine: Machine, load: events.Hardware, subject: Subject):
             super().__init__()
             self.machine, self.load, self.subject = machine, load, subject
+
+    class Benchmarked(Message):
+        """The whole benchmark is done."""
+
+        def __init__(self, found: Benchmark):
+            super().__init__()
+            self.found = found
 
     class Measured(Message):
         """The CPU's matrix rate in GFLOP/s."""
@@ -66,7 +75,8 @@ class HardwareScreen(DanluScreen):
         self._shapes: dict[str, ModelShape | str] = {}
         self._seen: HardwareScreen.Looked | None = None
         self._rate: float | None = None
-        self._is_looking = self._is_measuring = False
+        self._is_looking = self._is_measuring = self._is_benchmarking = False
+        self._benchmark = benchmark.recall(cache_folder().parent)
 
     def compose_body(self) -> Iterable[Widget]:
         yield SteadyView(self._build)
@@ -88,6 +98,23 @@ class HardwareScreen(DanluScreen):
             self._is_measuring = True
             self._draw()
             self._measure()
+
+    def action_benchmark(self) -> None:
+        """Measure products by precision, memory and disk, which takes some seconds."""
+        if not self._is_benchmarking:
+            self._is_benchmarking = True
+            self._draw()
+            self._benchmark_now(self.session.output_dir)
+
+    @work(thread=True, group="benchmark")
+    def _benchmark_now(self, folder: Path) -> None:
+        found = benchmark.measure(folder)
+        benchmark.remember(cache_folder().parent, found)
+        self.post_message(self.Benchmarked(found))
+
+    def on_hardware_screen_benchmarked(self, message: Benchmarked) -> None:
+        self._benchmark, self._is_benchmarking = message.found, False
+        self._draw()
 
     @work(thread=True, group="measure")
     def _measure(self) -> None:
@@ -121,6 +148,7 @@ class HardwareScreen(DanluScreen):
             return [[(tr("hardware.looking"), "dim")]]
         seen, glyphs = self._seen, self.session.glyphs
         upper = machine_lines(seen.machine, seen.load, self._is_measuring, glyphs, width)
+        upper += benchmark_lines(self._benchmark, self._is_benchmarking, glyphs, width)
         return [*upper, [], *plan_lines(seen.subject, glyphs, width)]
 
     def _subject(self, document: Document | None, machine: Machine) -> Subject:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from engine import events
+from engine.benchmark import Benchmark
 from engine.hardware import Machine
 from engine.nvidia import Gpu
 from tui.gate import cells, clip, pad, safe
 from tui.glyphs import Glyphs
+from tui.screens.hardware_topology import topology_lines
 from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 from tui.widgets.meters import bar
@@ -14,12 +16,17 @@ from tui.widgets.meters import bar
 LABEL = 15
 """Cells of the column of names, blanks included."""
 WIDEST_BAR = 40
+PROGRAMS = 3
+"""Programs told of each GPU."""
 
 
 def machine_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:
     """What is there and what it is doing."""
     lines = [title(tr("hardware.title.machine"), "", glyphs, width)]
     lines += _gpu_lines(machine, load, glyphs, width) or named(tr("hardware.gpu"), [(tr("hardware.no_gpu"), "text")], width)
+    lines += [[(" " * LABEL, ""), *line] for line in topology_lines(machine, glyphs, width - LABEL)]
+    if machine.others:
+        lines += named("", [(f"{glyphs.warning} {tr('hardware.not_used', names=safe(', '.join(machine.others)))}", "warn")], width)
     if machine.driver.version:
         told = tr("hardware.driver", version=safe(machine.driver.version), cuda=safe(machine.driver.cuda or "?"))
         lines += named(tr("hardware.driver_name"), [(told, "text")], width)
@@ -29,6 +36,21 @@ def machine_lines(machine: Machine, load: events.Hardware, measuring: bool, glyp
     lines += _memory_lines(machine, glyphs, width) + _disk_lines(machine, glyphs, width)
     versions = f" {glyphs.note} ".join(f"{name} {version or glyphs.failed}" for name, version in machine.versions.items())
     return lines + named(tr("hardware.versions"), [(safe(versions), "dim")], width)
+
+
+def benchmark_lines(found: Benchmark | None, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:
+    """What the benchmark measured, or how to run it."""
+    if measuring:
+        return named(tr("hardware.benchmark"), [(tr("hardware.measuring"), "dim")], width)
+    if found is None:
+        return named(tr("hardware.benchmark"), [(tr("hardware.benchmark_key"), "dim")], width)
+    parts = [f"{kind} {rate:,.0f}" for kind, rate in found.gflops.items()]
+    told = [f"{' '.join(parts)} GFLOP/s ({safe(found.device)})"] if parts else [f"{glyphs.warning} {safe(found.problem)}"]
+    if found.device_memory_gbs:
+        told.append(tr("hardware.memory_rate", rate=f"{found.device_memory_gbs:,.0f}"))
+    if found.disk_write_mbs and found.disk_read_mbs:
+        told.append(tr("hardware.disk_rate", written=f"{found.disk_write_mbs:,.0f}", read=f"{found.disk_read_mbs:,.0f}"))
+    return named(tr("hardware.benchmark"), [(f" {glyphs.note} ".join(told), "text")], width)
 
 
 def title(text: str, right: str, glyphs: Glyphs, width: int) -> Line:
@@ -58,7 +80,9 @@ def _gpu_lines(machine: Machine, load: events.Hardware, glyphs: Glyphs, width: i
             continue
         lines += named(f"GPU {gpu.index}", [*name, (f"  {_facts(gpu, machine, glyphs)}", "dim")], width)
         if now := loads.pop(0) if loads else None:
-            lines += named("", _gpu_load(now, glyphs, width), width)
+            lines += named("", _gpu_load(now, gpu, glyphs, width), width)
+        lines += [line for told in _gpu_troubles(gpu, glyphs) for line in named("", [(told, "warn")], width)]
+        lines += [line for told in _gpu_programs(gpu) for line in named("", [(told, "dim")], width)]
     return lines
 
 
@@ -67,22 +91,49 @@ def _facts(gpu: Gpu, machine: Machine, glyphs: Glyphs) -> str:
     if gpu.compute_capability:
         facts.append(tr("hardware.compute", version="{}.{}".format(*gpu.compute_capability)))
     facts.append(tr("hardware.bf16" if gpu.has_bf16 else "hardware.no_bf16"))
+    if gpu.has_fp8:
+        facts.append("fp8")
     if gpu.nvlinks:
         facts.append(f"NVLink ×{gpu.nvlinks}")
     elif gpu.pcie_generation and gpu.pcie_width:
         facts.append(f"PCIe {gpu.pcie_generation} ×{gpu.pcie_width}")
+    if gpu.ecc is not None:
+        facts.append(tr("hardware.ecc_on" if gpu.ecc else "hardware.ecc_off"))
+    if gpu.mig:
+        facts.append(tr("hardware.mig", n=gpu.mig_devices))
+    if gpu.clock_mhz and gpu.clock_max_mhz:
+        facts.append(f"{gpu.clock_mhz}/{gpu.clock_max_mhz} MHz")
     if gpu == machine.training_gpu:
         facts.append(tr("hardware.trains_here"))
     return f" {glyphs.note} ".join(facts)
 
 
-def _gpu_load(now: events.Gpu, glyphs: Glyphs, width: int) -> Line:
+def _gpu_load(now: events.Gpu, gpu: Gpu, glyphs: Glyphs, width: int) -> Line:
     share = now.vram_used_gib / now.vram_total_gib if now.vram_total_gib else 0.0
     used = tr("hardware.used", used=f"{now.vram_used_gib:.1f}", total=f"{now.vram_total_gib:.1f}")
     line: Line = [*_meter(share, glyphs, width), (f" {used}", "text")]
-    values = (now.utilisation, "%"), (now.temperature_c, "°C"), (now.power_w, "W")
+    limit = f"/{gpu.power_limit_w:.0f}W" if gpu.power_limit_w else "W"
+    values = (now.utilisation, "%"), (now.temperature_c, "°C"), (now.power_w, limit)
     told = [f"{value:.0f}{unit}" for value, unit in values if value is not None]
     return [*line, (f"  {' '.join(told)}", "dim")] if told else line
+
+
+def _gpu_troubles(gpu: Gpu, glyphs: Glyphs) -> list[str]:
+    """What is wrong with a GPU that works."""
+    told = []
+    if gpu.throttled:
+        told.append(f"{glyphs.warning} {tr('hardware.throttled', why=', '.join(tr(f'hardware.throttle.{why}') for why in gpu.throttled))}")
+    if gpu.ecc_errors:
+        told.append(f"{glyphs.warning} {tr('hardware.ecc_errors', n=gpu.ecc_errors)}")
+    return told
+
+
+def _gpu_programs(gpu: Gpu) -> list[str]:
+    """Programs that hold the most of its memory."""
+    return [
+        tr("hardware.program", name=safe(each.name or "?"), pid=each.pid, used="?" if each.used_gib is None else f"{each.used_gib:.1f}")
+        for each in gpu.processes[:PROGRAMS]
+    ]
 
 
 def _cpu_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:
@@ -94,7 +145,11 @@ def _cpu_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs:
     else:
         rate = tr("hardware.not_measured") if machine.gemm_gflops is None else tr("hardware.gemm", rate=f"{machine.gemm_gflops:.0f}")
     busy: Line = [*_meter(load.cpu_percent / 100, glyphs, width), (f" {load.cpu_percent:.0f}%", "text"), (f"  {rate}", "dim")]
-    return named("CPU", [(safe(cpu.name), "bright"), (f"  {facts}", "dim")], width) + named("", busy, width)
+    lines = named("CPU", [(safe(cpu.name), "bright"), (f"  {facts}", "dim")], width) + named("", busy, width)
+    if len(cpu.numa_nodes) > 1:
+        nodes = [f"NUMA {node.index}: {safe(node.cpus)}, {node.memory_gib:.0f} GiB" for node in cpu.numa_nodes]
+        lines += named("", [(f" {glyphs.note} ".join(nodes), "dim")], width)
+    return lines
 
 
 def _memory_lines(machine: Machine, glyphs: Glyphs, width: int) -> list[Line]:
