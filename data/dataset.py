@@ -1,7 +1,7 @@
 """A data file on disk as a growing sequence of records: opened at once, indexed in the background, never held whole.
 
 `open_file` (in `data.reading`) returns after the first rows; `index` goes on to the end in whatever thread calls it. Records past
-the first `KEPT_BYTES` are read again from disk when asked for, so memory does not grow with the file: 24 bytes a record. One
+the first `KEPT_BYTES` are read again from disk when asked for, so memory hardly grows with the file: 70 bytes a record. One
 thread indexes; any others may read what is there. Nothing is drawn, tokenised or compared here.
 """
 
@@ -76,6 +76,10 @@ class Dataset:
         """Of the file's bytes; reads the file the first time it is asked for."""
         return file_sha256(self.path)
 
+    def convert(self, raw: dict[str, Any]) -> tuple[Conversation | None, list[Problem]]:
+        """A record of this file, or one that a person changed, as `data.formats.convert` reads it."""
+        return convert(rename(raw, self.columns), self._layout)
+
     @property
     def identity(self) -> tuple[object, ...]:
         """What its records depend on: the file's content and how it was read."""
@@ -99,7 +103,7 @@ class Dataset:
         value = decode(self._source.read(offset, size))
         inner = records_in(value.value)
         raw = inner[place] if 0 <= place < len(inner) else None
-        conversation = convert(rename(raw, self.columns), self._layout)[0] if isinstance(raw, dict) else None
+        conversation = self.convert(raw)[0] if isinstance(raw, dict) else None
         if conversation is None or raw is None:
             raise DataError(f"{self.path}: was changed while it was open; open it again")
         return conversation, raw
@@ -226,7 +230,7 @@ class Places:
 
 
 class Records(Sequence[Record]):
-    """The usable records of a `Dataset`: their places; the objects of the first `KEPT_BYTES` and some recent ones."""
+    """The usable records of a `Dataset`: their places and `facts`; the objects of the first `KEPT_BYTES` and some recent ones."""
 
     def __init__(self, dataset: Dataset):
         self._dataset = dataset
@@ -240,6 +244,7 @@ class Records(Sequence[Record]):
 
     def append(self, span: Span, place: int, position: int, record: Record) -> None:
         self.places.append(span, place, position)
+        self.facts.append(record.conversation)
         if self._kept_bytes < KEPT_BYTES and len(self._kept) == self._count:
             self._kept.append(record)
             self._kept_bytes += len(span.data)

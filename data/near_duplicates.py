@@ -39,7 +39,7 @@ def near_duplicate_groups(texts: Sequence[str], progress: Progress | None = None
     """
     tell = progress or (lambda done, total: None)
     place, distinct, signatures = _signatures(texts, tell)
-    groups, comparison = _UnionFind(len(distinct)), _Comparison(_Distinct(texts, distinct))
+    groups, comparison = UnionFind(len(distinct)), _Comparison(_Distinct(texts, distinct))
     for band in range(_BANDS):
         for members in _buckets(signatures, band):
             _join_alike(members, signatures, comparison, groups)
@@ -90,7 +90,7 @@ def _signatures(texts: Sequence[str], tell: Progress) -> tuple["array[int]", "ar
         if key not in first:
             first[key] = len(distinct)
             distinct.append(number)
-            hashes.append(_gram_hashes(shortened))
+            hashes.append(gram_hashes(shortened))
         place.append(first[key])
         if len(hashes) >= _CHUNK or number == len(texts) - 1:
             signatures[len(distinct) - len(hashes) : len(distinct)] = _digest(hashes)
@@ -115,7 +115,7 @@ def _matrix(count: int) -> np.ndarray:
         return np.memmap(file, dtype=np.uint32, mode="w+", shape=(count, _PERMUTATIONS))
 
 
-def _gram_hashes(text: str) -> np.ndarray:
+def gram_hashes(text: str) -> np.ndarray:
     """A 64-bit hash of every run of `GRAM` code points, repetitions included."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     if len(codes) < GRAM:
@@ -145,7 +145,7 @@ def _buckets(signatures: np.ndarray, band: int) -> Iterator[list[int]]:
         yield order[bounds[place] : bounds[place + 1]].tolist()
 
 
-def _join_alike(members: list[int], signatures: np.ndarray, comparison: "_Comparison", groups: "_UnionFind") -> None:
+def _join_alike(members: list[int], signatures: np.ndarray, comparison: "_Comparison", groups: "UnionFind") -> None:
     """Join the members of one bucket that are near duplicates of each other."""
     if len({groups.find(number) for number in members}) == 1:
         return
@@ -158,7 +158,7 @@ def _join_alike(members: list[int], signatures: np.ndarray, comparison: "_Compar
             groups.join(a, b)
 
 
-def _join_sharing(members: list[int], comparison: "_Comparison", groups: "_UnionFind") -> None:
+def _join_sharing(members: list[int], comparison: "_Comparison", groups: "UnionFind") -> None:
     """As `_join_alike`, but a text is compared with a whole group only until it belongs to it: thousands of copies cost thousands."""
     seen: dict[int, list[int]] = {}
     for number in members:
@@ -207,7 +207,7 @@ class _Comparison:
         common to all, texts alike within t share one of the first n - ceil(t n) + 1. So a sentence that starts thousands of
         records, which is in none of their rarest grams, makes no pair.
         """
-        hashes = [np.unique(_gram_hashes(self._texts[number])) for number in members]
+        hashes = [np.unique(gram_hashes(self._texts[number])) for number in members]
         sizes = np.array([len(grams) for grams in hashes])
         _, grams, counts = np.unique(np.concatenate(hashes), return_inverse=True, return_counts=True)
         owners = np.repeat(np.arange(len(members)), sizes)
@@ -231,7 +231,7 @@ class _Comparison:
         return self._sets[number]
 
 
-class _UnionFind:
+class UnionFind:
     """Disjoint sets of numbers; the smallest member stands for its set."""
 
     def __init__(self, count: int):

@@ -5,23 +5,31 @@ Decides nothing about models or batches; what it needs of a configuration is `Pr
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
+from data.cache import cache_key
 from data.conversation import Conversation
 from data.errors import DataError
+from data.example_store import ExampleStore, open_or_write
 from data.examples import Example, ExampleBuilder, ExampleSettings
+from data.findings import groups_of
 from data.near_duplicates import near_duplicate_groups
-from data.reading import Dataset, Record, read_file
+from data.proof import split_with_proof
+from data.reading import Dataset, Record, open_file
+from data.record import ChainedTexts, RecordTexts
 from data.splitting import Split, split
 from data.tokenizer import Tokenizer
 
 ENOUGH_THINKING = 0.75
 """Under this share of records with reasoning a thinking model starts to lose the habit."""
+
+PROVED_RECORDS = 20_000
+"""Up to so many records a run proves its split before it starts; it takes seconds."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -39,20 +47,22 @@ class PreparationSettings(Struct, frozen=True):
     strict: bool = False
     system: str = ""
     limit: int | None = None
+    columns: Sequence[str] = ()
 
 
 @dataclass
 class Prepared:
     """Examples of both sets and what became of the records.
 
+    train, eval: on disk, each example made when asked for.  eval_indices: records of the evaluation, of its own file if it has one.
     counts: as `ExampleBuilder.counts`, over both sets.  remarks: (code, sentence) of what the user should know.
     fingerprint: sha256 of all ids and parts and of the tokenizer.  leaks: evaluation records of a file of their own that are
     near duplicates of training records.
     """
 
-    train: list[Example]
-    eval: list[Example]
-    eval_records: list[Record]
+    train: ExampleStore
+    eval: ExampleStore
+    eval_indices: Sequence[int]
     dataset: Dataset
     split: Split
     counts: Counter[str]
@@ -61,6 +71,11 @@ class Prepared:
     eval_dataset: Dataset | None = None
     leaks: int = 0
     remarks: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def eval_records(self) -> Iterable[Record]:
+        records = (self.eval_dataset or self.dataset).records
+        return (records[index] for index in self.eval_indices)
 
     @property
     def format(self) -> str:
@@ -81,7 +96,7 @@ class Prepared:
 
     @property
     def with_thinking(self) -> int:
-        return sum(record.conversation.has_thinking for record in self.dataset.records)
+        return self.dataset.records.facts.with_thinking()
 
     @property
     def without_thinking(self) -> int:
@@ -90,7 +105,7 @@ class Prepared:
     def prompts(self, count: int) -> list[Conversation]:
         """The first `count` different questions of the evaluation records (of the training ones if there are none), unanswered."""
         found: dict[str, Conversation] = {}
-        for record in self.eval_records or self.dataset.records:
+        for record in self.eval_records if self.eval_indices else self.dataset.records:
             if len(found) >= count:
                 break
             conversation = record.conversation
@@ -107,30 +122,33 @@ class Prepared:
 def prepare(settings: PreparationSettings, tokenizer: Tokenizer, seed: int, progress: Progress) -> Prepared:
     """Examples for training and evaluation.
 
-    progress: called with a phase's name (read, group, train, eval), records done and records in all.
+    progress: called with a phase's name (read, group, train, eval), records done and records in all; bytes while reading.
     Raises DataError for an unusable file and when nothing is left to train on, TemplateError for an unusable template.
     """
     dataset = _read(settings, settings.path, progress)
     eval_dataset = _read(settings, settings.eval_path, progress) if settings.eval_path else None
     parts, leaks = _split(dataset, eval_dataset, settings, seed, progress)
-    train_records = [dataset.records[index] for index in parts.indices("train")]
-    eval_records = eval_dataset.records if eval_dataset else [dataset.records[index] for index in parts.indices("eval")]
-    eval_path = (eval_dataset or dataset).path
-    train, counts = _build(train_records, dataset.path, settings, tokenizer, lambda done, total: progress("train", done, total))
+    everything = _examples(dataset, settings, tokenizer, lambda done, total: progress("train", done, total))
+    train, counts = everything.select(parts.indices("train")), everything.counts
     if not train:
-        raise _nothing_left(settings, train_records, counts)
-    evaluation, eval_counts = _build(eval_records, eval_path, settings, tokenizer, lambda done, total: progress("eval", done, total))
+        raise _nothing_left(settings, parts.counts["train"], counts)
+    if eval_dataset:
+        eval_indices: Sequence[int] = range(len(eval_dataset.records))
+        evaluation = _examples(eval_dataset, settings, tokenizer, lambda done, total: progress("eval", done, total))
+        counts = counts + evaluation.counts
+    else:
+        eval_indices = parts.indices("eval")
+        evaluation = everything.select(eval_indices)
     fingerprint = _fingerprint(train, evaluation, tokenizer)
-    prepared = Prepared(
-        train, evaluation, eval_records, dataset, parts, counts + eval_counts, settings.system, fingerprint, eval_dataset, leaks
-    )
+    prepared = Prepared(train, evaluation, eval_indices, dataset, parts, counts, settings.system, fingerprint, eval_dataset, leaks)
     prepared.remarks = list(_remarks(prepared, settings, tokenizer))
     return prepared
 
 
 def _read(settings: PreparationSettings, path: str, progress: Progress) -> Dataset:
-    progress("read", 0, 0)
-    return read_file(Path(path), settings.format, settings.strict, settings.limit)
+    dataset = open_file(Path(path), settings.format, settings.strict, settings.limit, settings.columns)
+    dataset.index(lambda done, total: progress("read", done, total))
+    return dataset
 
 
 def _split(
@@ -141,35 +159,43 @@ def _split(
     def tell(done: int, total: int) -> None:
         progress("group", done, total)
 
+    count = len(dataset.records)
     if eval_dataset is None and settings.eval_fraction > 0:
         ratios = {"train": 1 - settings.eval_fraction, "eval": settings.eval_fraction}
-        return split(dataset.records, ratios, seed, progress=tell), 0
-    count, other = len(dataset.records), eval_dataset.records if eval_dataset else []
-    texts = [record.conversation.text() for record in [*dataset.records, *other]]
+        make = split_with_proof if count <= PROVED_RECORDS else split
+        made = make(dataset.records, ratios, seed, groups_of(dataset, tell))
+        tell(count, count)
+        return made, 0
+    other = eval_dataset.records if eval_dataset else []
+    texts = ChainedTexts(RecordTexts(dataset.records), RecordTexts(other))
     groups = near_duplicate_groups(texts, tell) if other else list(range(count))
     training = set(groups[:count])
     leaks = sum(group in training for group in groups[count:])
-    return Split(["train"] * count, groups[:count], {"train": count}, {"train": 1.0}, seed), leaks
+    return Split(["train"] * count, groups[:count], {"train": count}, {"train": 1.0}, seed, dataset.records.facts.digests), leaks
 
 
-def _build(
-    records: list[Record], path: Path, settings: PreparationSettings, tokenizer: Tokenizer, progress: Callable[[int, int], None]
-) -> tuple[list[Example], Counter[str]]:
-    lines = {record.index: record.line for record in records}
-    places = {record.index: place for place, record in enumerate(records)}
+def _examples(
+    dataset: Dataset, settings: PreparationSettings, tokenizer: Tokenizer, progress: Callable[[int, int], None]
+) -> ExampleStore:
+    """The examples of all records of a file, from the cache where the same were made before."""
     limits = ExampleSettings(settings.max_seq_length, settings.over_length, settings.missing_thinking, settings.system)
-    builder = ExampleBuilder(tokenizer, limits, lambda index: f"{path}:{lines[index]}")
-    examples: list[Example] = []
-    progress(0, len(records))
-    for batch in builder.build((record.index, record.conversation) for record in records):
-        examples += batch
-        if batch:
-            progress(places[batch[-1].record] + 1, len(records))
+    records = dataset.records
+
+    def write(add: Callable[[Iterable[Example]], None]) -> Counter[str]:
+        builder = ExampleBuilder(tokenizer, limits, lambda index: f"{dataset.path}:{records.line(index)}")
+        progress(0, len(records))
+        for batch in builder.build((record.index, record.conversation) for record in records):
+            add(batch)
+            if batch:
+                progress(batch[-1].record + 1, len(records))
+        return builder.counts
+
+    store = open_or_write(cache_key("examples", dataset.identity, tokenizer.fingerprint, limits), write)
     progress(len(records), len(records))
-    return examples, builder.counts
+    return store
 
 
-def _nothing_left(settings: PreparationSettings, records: list[Record], counts: Counter[str]) -> DataError:
+def _nothing_left(settings: PreparationSettings, records: int, counts: Counter[str]) -> DataError:
     reasons = []
     if not records:
         reasons.append("all records went to evaluation: lower data.eval_fraction or add records")
@@ -200,21 +226,23 @@ def _remarks(prepared: Prepared, settings: PreparationSettings, tokenizer: Token
         yield "dropped_without_thinking", f"{counts['without_thinking']} examples without reasoning are dropped"
     if counts["control_tokens"]:
         yield "control_tokens", f"{counts['control_tokens']} records hold control tokens in their text; they are encoded as plain text"
-    texts = [record.conversation.text() for record in prepared.dataset.records]
-    if doubles := len(texts) - len(set(texts)):
+    if doubles := prepared.dataset.records.facts.exact_duplicates():
         yield "exact_duplicates", f"{doubles} records are exact duplicates of others; they weigh double in training"
     if prepared.leaks:
         yield "eval_overlap", f"{prepared.leaks} evaluation records are near duplicates of training records: the evaluation flatters"
-    if not tokenizer.writes_tools() and any(record.conversation.tools for record in prepared.dataset.records):
+    if not tokenizer.writes_tools() and any(prepared.dataset.records.facts.has_tools):
         yield "tools_ignored", "the chat template does not show tools to the model; their descriptions are left out"
     if settings.eval_fraction > 0 and not prepared.eval:
         yield "no_evaluation", "no evaluation example is left, so there will be no evaluation loss"
 
 
-def _fingerprint(train: list[Example], evaluation: list[Example], tokenizer: Tokenizer) -> str:
+def _fingerprint(train: ExampleStore, evaluation: ExampleStore, tokenizer: Tokenizer) -> str:
     digest = hashlib.sha256(tokenizer.fingerprint.encode())
     for examples in (train, evaluation):
         digest.update(b"%d\n" % len(examples))
-        for example in examples:
-            digest.update(b"%d " % len(example.ids) + example.ids.tobytes() + example.parts)
+        for place, length in enumerate(examples.lengths.tolist()):
+            ids, parts = examples.stretch(place)
+            digest.update(b"%d " % length)
+            digest.update(ids)
+            digest.update(parts)
     return digest.hexdigest()

@@ -71,3 +71,20 @@ class RecordTexts(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return (record.conversation.text() for record in self._records)
+
+
+class ChainedTexts(Sequence[str]):
+    """Two sequences of texts one after the other."""
+
+    def __init__(self, first: Sequence[str], second: Sequence[str]):
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, place):  # type: ignore[override] - single places only
+        return self._first[place] if place < len(self._first) else self._second[place - len(self._first)]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._first
+        yield from self._second

@@ -30,7 +30,7 @@ PUBLIC = {
     "logs": {"RUN", "-f", "--follow", "--engine"},
     "doctor": {"--json"},
     "inspect": {"DATA", "--model", "--format", "--json"},
-    "split": {"DATA", "--out", "--ratios", "--seed", "--format"},
+    "split": {"DATA", "--out", "--ratios", "--seed", "--format", "--keep"},
     "terms": {"TEXT_OR_FILE", "--json"},
     "plan": {"CONFIG", "--set", "--json"},
     "fetch": {"MODEL", "--source", "--revision"},
@@ -381,7 +381,7 @@ def test_inspection_as_json_has_what_scripts_rely_on(here, capsys):
 
     assert cli.main(["inspect", "d.jsonl", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["records"], report["invalid"]) == (6, 1)
+    assert (report["records"], report["usable"], report["invalid"]) == (7, 6, 1)
     assert report.keys() >= {"problems", "exact_duplicates", "near_duplicate_groups", "thinking", "tokens"}
     assert report["thinking"].keys() == {"with", "without", "faulty"}
 

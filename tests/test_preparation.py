@@ -5,7 +5,9 @@ import json
 import pytest
 
 from data.errors import DataError
+from data.examples import ExampleSettings, build_examples
 from data.preparation import PreparationSettings, prepare
+from data.reading import read_file
 
 HAN = [chr(0x4E00 + number * 11) * 3 for number in range(400)]
 
@@ -186,8 +188,8 @@ def test_prompts_are_different_questions_of_the_evaluation(qwen3, file):
 def test_progress_goes_through_its_phases_in_order(qwen3, file):
     """Each phase counts up to its end."""
     told = []
-    path = file(map(_raw, range(300)))
-    prepare(PreparationSettings(path), qwen3, 42, lambda *step: told.append(step))
+    path, other = file(map(_raw, range(300))), file(map(_raw, range(300, 310)), "eval.jsonl")
+    prepare(PreparationSettings(path, other), qwen3, 42, lambda *step: told.append(step))
 
     assert list(dict.fromkeys(phase for phase, _, _ in told)) == ["read", "group", "train", "eval"]
     for phase in ("group", "train", "eval"):
@@ -209,3 +211,34 @@ def test_a_real_file_with_thinking_is_ready_for_training(qwen3, shared_data):
     assert prepared.with_thinking == 432 and len(prepared.train) + len(prepared.eval) + prepared.dropped_over_length == 432
     assert all(len(example.ids) <= 1024 and example.supervised_tokens for example in prepared.train)
     assert "over_length" in _codes(prepared) and "little_thinking" not in _codes(prepared)
+
+
+def test_the_second_preparation_takes_the_tokens_of_the_first(qwen3, file, monkeypatch):
+    """Same content, tokenizer and settings: nothing is tokenised again, whatever seed and share of evaluation are."""
+    path = file(map(_raw, range(30)))
+    first = _prepare(qwen3, path)
+    monkeypatch.setattr("data.preparation.ExampleBuilder.build", None)
+    again, other = _prepare(qwen3, path), _prepare(qwen3, path, seed=7, eval_fraction=0.3)
+
+    assert again.fingerprint == first.fingerprint and [one.ids for one in again.train] == [one.ids for one in first.train]
+    assert len(other.train) == 21 and len(other.eval) == 9
+
+
+def test_examples_on_disk_are_those_that_were_built(qwen3, file):
+    """Ids, parts, record and turn come back as they were; a slice is a view."""
+    path = file([*map(_raw, range(5)), _raw(6) | {"history": [["问", "答"]]}])
+    prepared = _prepare(qwen3, path, eval_fraction=0)
+    records = read_file(path).records
+    built = [one for record in records for one in build_examples(record.conversation, qwen3, ExampleSettings(), record.index)]
+
+    assert list(prepared.train) == built and len(built) == 7
+    assert list(prepared.train[2:4]) == built[2:4]
+    assert prepared.train.lengths.tolist() == [len(one.ids) for one in built]
+    assert prepared.train.supervised.tolist() == [one.supervised_tokens for one in built]
+
+
+def test_a_run_proves_its_split(qwen3, file, tmp_path):
+    """split.json of a run says how many near duplicates are in different parts: none."""
+    _prepare(qwen3, file(map(_raw, range(20)))).write_split(tmp_path / "split.json")
+
+    assert json.loads((tmp_path / "split.json").read_text(encoding="utf-8"))["crossing_pairs"] == {"exact": 0, "near": 0}

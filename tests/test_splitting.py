@@ -7,13 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.balance import KINDS
 from data.conversation import Conversation, Turn
 from data.errors import DataError
-from data.near_duplicates import near_duplicate_groups
+from data.formats import convert
+from data.near_duplicates import THRESHOLD, jaccard, near_duplicate_groups
+from data.proof import crossing_pairs, split_with_proof
 from data.reading import Record, read_file
-from data.splitting import crossing_pairs, split
+from data.splitting import read_split, split
 
 RATIOS = {"train": 0.9, "eval": 0.05, "test": 0.05}
+HAN = [chr(0x4E00 + number * 11) * 3 + chr(0x5000 + number * 7) * 3 for number in range(400)]
 
 
 def _records(count, **labels):
@@ -33,16 +37,17 @@ def test_no_near_duplicates_cross_in_real_files(shared_data, name):
     records = read_file(shared_data / name).records[:600]
     made = split(records, {"train": 0.5, "eval": 0.5}, 42)
 
-    assert crossing_pairs(made, [record.conversation.text() for record in records]) == []
+    assert crossing_pairs(made.assignment, [record.conversation.text() for record in records]) == []
     assert set(made.counts) == {"train", "eval"} and sum(made.counts.values()) == len(records)
 
 
 def test_the_proof_sees_a_crossing_pair():
-    """A split made without groups is found out."""
-    records = [_record(index, "什么是商用密码应用安全性评估？") for index in range(2)]
-    made = split(records, {"train": 0.5, "eval": 0.5}, 42, groups=[0, 1])
+    """Exact and near duplicates in different parts are found out; others are not."""
+    question = "什么是商用密码应用安全性评估？怎样做"
+    texts = [f"{question}？", f"{question}？", f"{question}!", "别的问题"]
 
-    assert crossing_pairs(made, [record.conversation.text() for record in records]) == [(0, 1)]
+    assert crossing_pairs(["train", "eval", "eval", "train"], texts) == [(0, 1), (0, 2)]
+    assert crossing_pairs(["train", "train", "train", "eval"], texts) == []
 
 
 def test_parts_get_their_shares():
@@ -81,20 +86,9 @@ def test_a_split_depends_on_content_and_seed_alone():
 
 def test_a_split_is_fixed_for_ever():
     """A later version must not move records from training to evaluation of a resumed run."""
-    assert split(_records(12), {"train": 0.5, "eval": 0.5}, 42).assignment == [
-        "train",
-        "eval",
-        "train",
-        "train",
-        "train",
-        "train",
-        "train",
-        "eval",
-        "eval",
-        "eval",
-        "eval",
-        "eval",
-    ]
+    made = split(_records(12), {"train": 0.5, "eval": 0.5}, 42)
+
+    assert "".join(part[0] for part in made.assignment) == "teeteetettet"
 
 
 def test_a_group_goes_whole_even_where_that_breaks_the_shares():
@@ -148,4 +142,96 @@ def test_the_written_split_names_every_record_once(tmp_path):
 
     assert sorted(index for part in read["parts"].values() for index in part) == list(range(40))
     assert (read["seed"], read["ratios"], read["records"]) == (7, RATIOS, made.counts)
+    assert all(len(read["hashes"][part]) == len(indices) for part, indices in read["parts"].items())
     assert read["groups"] == len(set(near_duplicate_groups([record.conversation.text() for record in records]))) == 40
+
+
+@given(st.lists(st.text(st.sampled_from("甲乙丙丁"), min_size=4, max_size=14), max_size=25), st.randoms(use_true_random=False))
+def test_the_proof_finds_what_comparing_all_with_all_finds(texts, random):
+    """No pair is missed and none is made up, whatever the texts."""
+    parts = [random.choice(("train", "eval")) for _ in texts]
+    pairs = [(a, b) for b in range(len(texts)) for a in range(b) if parts[a] != parts[b] and jaccard(texts[a], texts[b]) >= THRESHOLD]
+
+    assert crossing_pairs(parts, texts) == sorted(pairs)
+
+
+@given(st.lists(st.text(st.sampled_from("甲乙丙丁"), max_size=12), max_size=40), st.integers(0, 3))
+def test_no_split_leaks_whatever_the_texts(texts, seed):
+    """Proved for each."""
+    records = [_record(index, text) for index, text in enumerate(texts)]
+    made = split(records, {"train": 0.7, "eval": 0.3}, seed)
+
+    assert crossing_pairs(made.assignment, [record.conversation.text() for record in records]) == []
+
+
+@pytest.mark.parametrize("raw", [{"conversation_id": 7}, {"source": "GB/T 39786"}, {"doc_id": "a"}])
+def test_records_of_one_source_stay_together(raw):
+    """Whatever they say; the field names what they belong to."""
+    raws = [{"instruction": f"{HAN[index]}问", "output": HAN[-index - 1]} | (raw if index % 10 == 0 else {}) for index in range(60)]
+    records = [Record(index, index + 1, convert(one, "auto")[0], one) for index, one in enumerate(raws)]
+    made = split(records, {"train": 0.5, "eval": 0.5}, 1)
+
+    assert len({made.assignment[index] for index in range(0, 60, 10)}) == 1
+    assert len(set(made.assignment)) == 2
+
+
+def test_a_source_of_most_records_is_no_group():
+    """It names the set the records are from; else nothing could be split."""
+    raws = [{"instruction": f"{HAN[index % 400]}{index}", "output": HAN[index // 400], "source": "belle"} for index in range(600)]
+    records = [Record(index, index + 1, convert(one, "auto")[0], one) for index, one in enumerate(raws)]
+
+    assert split(records, {"train": 0.9, "eval": 0.1}, 1).counts == {"train": 540, "eval": 60}
+
+
+def test_a_conversation_and_its_beginning_stay_together():
+    """One exchange as a record of its own, and a conversation that starts with it and goes on."""
+    turns = [Turn("user", "什么是 SM4？"), Turn("assistant", "分组密码。"), Turn("user", "密钥多长？"), Turn("assistant", "长" * 200)]
+    whole = [Record(0, 1, Conversation(tuple(turns)), {}), Record(1, 2, Conversation(tuple(turns[:2])), {})]
+    others = [_record(index + 2, HAN[index]) for index in range(20)]
+
+    for seed in range(8):
+        made = split([*whole, *others], {"train": 0.5, "eval": 0.5}, seed)
+        assert made.assignment[0] == made.assignment[1]
+
+
+def test_added_records_move_few_of_the_others():
+    """A tenth more records: under one in fifty of the old ones change their part; with the earlier split given, none does."""
+    records = _records(1100)
+    old, new = split(records[:1000], RATIOS, 42), split(records, RATIOS, 42)
+    kept = split(records, RATIOS, 42, keep=dict(zip(old.digests, old.assignment, strict=True)))
+
+    assert sum(a != b for a, b in zip(old.assignment, new.assignment, strict=False)) <= 20
+    assert kept.assignment[:1000] == old.assignment
+    assert kept.counts == pytest.approx({"train": 990, "eval": 55, "test": 55}, abs=1)
+
+
+def test_an_earlier_split_is_read_back(tmp_path):
+    """split.json knows each record by its text."""
+    made = split(_records(40), RATIOS, 7)
+    made.write(tmp_path / "split.json")
+
+    assert read_split(tmp_path / "split.json") == dict(zip(made.digests, made.assignment, strict=True))
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(DataError, match=r"other\.json: is no split\.json with hashes"):
+        read_split(tmp_path / "other.json")
+
+
+def test_wanted_against_got_is_told_for_each_kind():
+    """Every value of every kind, in every part."""
+    questions = [record.conversation.turns[0].content for record in _records(400)]
+    records = [_record(index, question, difficulty="易" if index % 4 else "难") for index, question in enumerate(questions)]
+    balance = split(records, {"train": 0.75, "eval": 0.25}, 42).balance
+
+    assert {(one.kind, one.value, one.part): (one.wanted, one.got) for one in balance}["difficulty", "难", "eval"] == (25, 25)
+    assert {one.kind for one in balance} == set(KINDS)
+    assert all(abs(one.got - one.wanted) <= 1 for one in balance)
+
+
+def test_a_pair_that_the_candidates_missed_is_joined(monkeypatch):
+    """MinHash misses a pair once in thousands; the proof finds it, and the split is made again with the two together."""
+    texts = [f"什么是商用密码应用安全性评估？怎样做{sign}" for sign in "？!。～"]
+    records = [_record(index, text) for index, text in enumerate([*texts, *HAN[:30]])]
+    made = split_with_proof(records, {"train": 0.5, "eval": 0.5}, 42, groups=list(range(len(records))))
+
+    assert len(set(made.assignment[:4])) == 1 and made.proof == {"exact": 0, "near": 0}
+    assert set(made.assignment) == {"train", "eval"}
