@@ -109,6 +109,26 @@ class Hardware(Event, tag="hardware"):
     memory_total_gib: float = 0.0
 
 
+class RankLoad(Struct, frozen=True, kw_only=True):
+    """One rank of a run of several processes. work_s: its own part of the step, waiting for the others left out.
+    peak_memory_gib: allocated on its GPU; gpu: that GPU, None on a CPU."""
+
+    rank: int
+    host: str
+    work_s: float
+    rss_gib: float
+    peak_memory_gib: float | None = None
+    gpu: Gpu | None = None
+
+
+class Ranks(Event, tag="ranks"):
+    """Load of every rank after `step`, on all machines.  strategy: ddp or fsdp2."""
+
+    step: int
+    strategy: str
+    ranks: list[RankLoad]
+
+
 class Eval(Event, tag="eval"):
     """Loss over the evaluation set after `step` steps (0 = base model), token-weighted, nats."""
 
@@ -213,6 +233,7 @@ class EngineStopped(Event, tag="engine_stopped"):
     exit_code: int
     step: int = 0
     error: str = ""
+    cause: str = ""
 
 
 class Unknown(Struct, frozen=True):
@@ -225,7 +246,7 @@ class Unknown(Struct, frozen=True):
 
 
 KNOWN = (
-    EngineStarted | Phase | DataSummary | Plan | Step | Hardware | Eval | SampleStarted | SampleText | SampleFinished
+    EngineStarted | Phase | DataSummary | Plan | Step | Hardware | Ranks | Eval | SampleStarted | SampleText | SampleFinished
     | SampleRound | CheckpointSaved | FinalModelSaved | Warning | CommandDone | Paused | EngineStopped
 )  # fmt: skip
 
@@ -233,7 +254,6 @@ KNOWN = (
 class _Envelope(Struct):
     type: str
     seq: int = -1
-    cause: str = ""
     time: float = 0.0
 
 

@@ -86,15 +86,17 @@ class RunState:
     step: events.Step | None = None
     """The newest step event; None before the first, and after a restart from the beginning."""
     hardware: events.Hardware | None = None
+    ranks: events.Ranks | None = None
+    """Load of each process of a run of several; None for one."""
     final_model: events.FinalModelSaved | None = None
     stopped: events.EngineStopped | None = None
     is_paused: bool = False
-    missed: int = 0
-    """Events that the numbering says were written but are not in the log."""
     is_stalled: bool = False
     """The engine's own watchdog has seen no progress for too long."""
     progress_time: float = 0.0
     """Time of the newest event that is progress: all but the machine's load, warnings and answers."""
+    missed: int = 0
+    """Events that the numbering says were written but are not in the log."""
     last_seq: int = -1
     last_time: float = 0.0
     began: float = 0.0
@@ -144,10 +146,10 @@ def fold(state: RunState, event: events.Event | events.Unknown) -> RunState:
         event = _with_nan(event)
     if not _is_new(state, event):
         return state
-    if action := _ACTIONS.get(type(event)):
-        action(state, event)
     if not isinstance(event, NO_PROGRESS):
         state.is_stalled, state.progress_time = False, event.time
+    if action := _ACTIONS.get(type(event)):
+        action(state, event)
     return state
 
 
@@ -228,6 +230,10 @@ def _hardware(state: RunState, event: events.Hardware) -> None:
     state.hardware = event
 
 
+def _ranks(state: RunState, event: events.Ranks) -> None:
+    state.ranks = event
+
+
 def _eval(state: RunState, event: events.Eval) -> None:
     _drop_after(state.evals, event.step - 1)
     state.evals[event.step] = event
@@ -273,13 +279,13 @@ def _final_model_saved(state: RunState, event: events.FinalModelSaved) -> None:
 
 def _warning(state: RunState, event: events.Warning) -> None:
     state.warnings += 1
+    state.is_stalled = state.is_stalled or event.code == "stalled"
     _log(state, event)
 
 
 def _command_done(state: RunState, event: events.CommandDone) -> None:
     state.answers[event.id] = event
     _log(state, event)
-    state.is_stalled = state.is_stalled or event.code == "stalled"
 
 
 def _paused(state: RunState, event: events.Paused) -> None:
@@ -314,6 +320,7 @@ _ACTIONS: dict[type, Callable[[RunState, Any], None]] = {
     events.Plan: _plan,
     events.Step: _step,
     events.Hardware: _hardware,
+    events.Ranks: _ranks,
     events.Eval: _eval,
     events.SampleStarted: _sample_started,
     events.SampleText: _sample_text,

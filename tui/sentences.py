@@ -34,6 +34,8 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
             return Sentence("note", "text", tr(
                 "train.log.plan", steps=event.max_steps, device=safe(event.device), precision=safe(event.precision), trainable=trainable,
             ))  # fmt: skip
+        case events.Ranks():
+            return Sentence("note", "dim", tr("train.status.ranks", n=len(event.ranks), strategy=tr(f"train.strategy.{event.strategy}")))
         case events.Eval():
             key = "train.log.eval" if event.step else "train.log.eval_base"
             loss, perplexity = amounts.loss(event.loss), amounts.loss(event.perplexity)

@@ -10,6 +10,7 @@ from tui.gate import cells, clip, safe
 from tui.glyphs import Glyphs
 from tui.sentences import phase_name
 from tui.texts import tr
+from tui.widgets.rank_meters import rank_parts
 from tui.widgets.steady import Line
 
 BAR_CELLS = 12
@@ -152,7 +153,8 @@ def _load(state: RunState, glyphs: Glyphs, width: int) -> Line:
         parts.append([(f"{glyphs.warning} {tr('train.status.warnings', n=state.warnings)}", "warn")])
     if state.hardware is not None:
         hardware = state.hardware
-        parts += _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
+        meters = _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
+        parts += rank_parts(state.ranks, glyphs, width) if state.ranks else meters
         parts.append([("CPU ", "dim"), (f"{hardware.cpu_percent:.0f}%", "text")])
     if state.engine is not None and state.stopped is None:
         parts.append(_named("elapsed", amounts.duration(max(0.0, state.last_time - state.engine.time)), "text"))
