@@ -29,9 +29,9 @@ def main(arguments: list[str], command: Sequence[str] = ()) -> int:
     # A group of its own: what is sent to ours comes to the engine once, through us.
     command = command or [sys.executable, "-m", "engine", arguments[0]]
     engine = os.posix_spawn(command[0], list(command), os.environ, setpgroup=0)
-    kills = _memory_kills()
     for number in FORWARDED:
         signal.signal(number, lambda *_: os.kill(engine, ASKED_TO_STOP))
+    kills = _memory_kills()
     _, wait_status = os.waitpid(engine, 0)
     for number in FORWARDED:
         signal.signal(number, signal.SIG_IGN)  # its number may now be another process's
