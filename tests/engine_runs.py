@@ -70,13 +70,14 @@ def train_here(run: RunDirectory) -> str:
     return reason
 
 
-def start_engine(run: RunDirectory) -> subprocess.Popen:
-    """The engine as a child of the test, its output in engine.log."""
+def start_engine(run: RunDirectory, before: Callable[[], None] | None = None) -> subprocess.Popen:
+    """The engine as a child of the test, its output in engine.log. before: called in the child before it starts."""
     with open(run.engine_log, "ab") as log:
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
         return subprocess.Popen(
-            [sys.executable, "-m", "engine", str(run.path)], cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
-        )
+            [sys.executable, "-m", "engine", str(run.path)], cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=environment, preexec_fn=before,  # noqa: PLW1509 - the tests start no threads
+        )  # fmt: skip
 
 
 def all_events(run: RunDirectory) -> list[events.Event | events.Unknown]:

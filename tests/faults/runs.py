@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
+
+from engine.checkpoint import read_state, save_checkpoint
 from engine.run_directory import RunDirectory
 from tests.engine_runs import make_run, train_here, write_records
 from tests.faults.bench import Bench
 
 SETTINGS = {
+    "data": {"max_seq_length": 512},
     "lora": {"dropout": 0.1},
     "train": {"max_steps": 40},
     "checkpoint": {"every_steps": 2},
@@ -17,11 +21,11 @@ SETTINGS = {
 
 
 def tiny_model(bench: Bench) -> Path:
-    """The folder of a tiny Qwen3, made at the first call."""
-    from tests import tiny_models
+    """The folder of a tiny Qwen3 over bytes, made at the first call."""
+    from tests.faults.byte_model import write_byte_model
 
-    folder = bench.shared / "qwen3"
-    return folder if folder.is_dir() else tiny_models.tiny_model("qwen3", _made(folder))
+    folder = bench.shared / "model"
+    return folder if folder.is_dir() else write_byte_model(folder)
 
 
 def records(bench: Bench) -> Path:
@@ -30,10 +34,32 @@ def records(bench: Bench) -> Path:
     return path if path.is_file() else write_records(path)
 
 
-def new_run(bench: Bench, name: str, **changes: dict) -> RunDirectory:
-    """A run directory of its own with SETTINGS and `changes` over them."""
+def new_run(bench: Bench, name: str, where: Path | None = None, **changes: dict) -> RunDirectory:
+    """A run directory of its own with SETTINGS and `changes` over them. where: another folder for it."""
     settings = {section: SETTINGS.get(section, {}) | changes.get(section, {}) for section in SETTINGS.keys() | changes.keys()}
-    return make_run(bench.folder, tiny_model(bench), records(bench), name, **settings)
+    return make_run(where or bench.folder, tiny_model(bench), records(bench), name, **settings)
+
+
+class RealSaves:
+    """A trained adapter with its optimiser, to be saved at any step number into any run."""
+
+    def __init__(self, bench: Bench):
+        from engine.config_file import read_resolved
+        from engine.control import Control
+        from engine.reporter import Reporter
+        from engine.trainer import Trainer
+
+        run = new_run(bench, "saves")
+        trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
+        trainer.prepare(None)
+        trainer.take_step(1)
+        trainer.save()
+        self._trainer, self._state = trainer, read_state(run.checkpoint(1))
+
+    def save(self, run: RunDirectory, step: int, keep: int = 2) -> None:
+        """As the engine saves, rotation included. Raises EnvironmentFault."""
+        parts = self._trainer.parts
+        save_checkpoint(run, parts.model.peft, parts.updater.optimizer, msgspec.structs.replace(self._state, step=step), keep)
 
 
 def undisturbed(bench: Bench) -> RunDirectory:
@@ -43,8 +69,3 @@ def undisturbed(bench: Bench) -> RunDirectory:
         run = make_run(bench.shared, tiny_model(bench), records(bench), "undisturbed", **SETTINGS)
         assert train_here(run) == "finished"
     return run
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
