@@ -27,6 +27,7 @@ from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick
 from engine.model_shape import ModelShape
 from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
+from engine.probe import longest_tokens
 from engine.ranks import ALONE, Ranks
 from engine.reporter import Reporter
 from engine.resuming import MUST_MATCH, fingerprint
@@ -37,7 +38,8 @@ from engine.train_step import Updater
 
 @dataclass
 class Parts:
-    """Everything the loop needs. prompts: (text, token ids) of the fixed prompts.  place: file and line of an example."""
+    """Everything the loop needs. prompts: (text, token ids) of the fixed prompts.  micro_batch: rows that fit, at most batch_size.
+    place: file and line of an example."""
 
     model: LoadedModel
     model_folder: Path
@@ -48,6 +50,8 @@ class Parts:
     steps: StepPlan
     updater: Updater
     fingerprint: dict[str, str]
+    plan: RunPlan
+    micro_batch: int
     place: Callable[[Example], str]
 
 
@@ -63,7 +67,8 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
     precision, precision_reason = ranks.follow(_precision(config, device, folder, resumed))
     facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     shape = ModelShape.from_config(facts)
-    plan = make_plan(config, shape, detect(), sum(len(example.ids) for example in prepared.train), precision)
+    lengths = [len(example.ids) for example in prepared.train]
+    plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows))
     checkpointing = ranks.any_rank(plan.gradient_checkpointing)  # each has looked at its own GPU
     marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
     _must_agree(ranks, facts, marks)
@@ -86,6 +91,8 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         steps=steps,
         updater=_updater(config, list(model.trainable().values()), precision),
         fingerprint=marks,
+        plan=plan,
+        micro_batch=ranks.follow(max(1, plan.micro_batch)),
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
 
@@ -178,6 +185,10 @@ def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_re
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
         total_parameters=total_parameters,
         forecast_peak_gib=plan.peak_memory_gib,
+        forecast_low_gib=plan.peak_low_gib,
+        forecast_high_gib=plan.peak_high_gib,
+        micro_batch=plan.micro_batch,
+        time_s=plan.time_s,
         reasons=plan.reasons,
     )
 

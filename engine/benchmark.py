@@ -1,6 +1,6 @@
 """A short measured benchmark of this machine: matrix products by precision, memory and disk.
 
-Measures for a second or two when asked, and remembers the result in the user's cache. Products in bf16 and fp16 need torch, which is
+Measures for a second or two when asked, and remembers the result in the user's state folder. Products in bf16 and fp16 need torch, which is
 asked in a process of its own (`engine.benchmark_torch`), so that the caller stays light and a broken installation can't take it along.
 """
 
@@ -70,19 +70,19 @@ def measure_disk(folder: Path, size: int = WRITTEN_BYTES) -> tuple[float | None,
         return None, None
 
 
-def remember(cache: Path, found: Benchmark) -> None:
-    """Keep `found` for later starts; a cache that cannot be written keeps nothing."""
+def remember(state: Path, found: Benchmark) -> None:
+    """Keep `found` for later starts; a folder that cannot be written keeps nothing."""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        (cache / "benchmark.json").write_bytes(msgspec.json.encode(found))
+        state.mkdir(parents=True, exist_ok=True)
+        (state / "benchmark.json").write_bytes(msgspec.json.encode(found))
     except OSError:
         return
 
 
-def recall(cache: Path) -> Benchmark | None:
+def recall(state: Path) -> Benchmark | None:
     """The newest remembered benchmark, None if there is none."""
     try:
-        return msgspec.json.decode((cache / "benchmark.json").read_bytes(), type=Benchmark)
+        return msgspec.json.decode((state / "benchmark.json").read_bytes(), type=Benchmark)
     except (OSError, msgspec.MsgspecError):
         return None
 

@@ -1,7 +1,7 @@
 """How sure a memory forecast is: its band, the probability that it fits, and what earlier runs on this machine have taught.
 
 A run tells its measured peak beside the forecast (`remember`); later forecasts for the same device are corrected by the median ratio,
-and their band narrows to what the ratios really spread. Kept in the user's cache, one small JSON file; a broken file counts as none.
+and their band narrows to what the ratios really spread. Kept in the user's state folder, one small JSON file; a broken file counts as none.
 """
 
 import math
@@ -43,22 +43,22 @@ class Certainty(Struct, frozen=True):
         return self.probability(peak, available) >= SURE
 
 
-def read_certainties(cache: Path) -> dict[str, Certainty]:
+def read_certainties(state: Path) -> dict[str, Certainty]:
     """What earlier runs taught, by device name."""
-    return {device: _of(ratios) for device, ratios in _ratios(cache).items() if ratios}
+    return {device: _of(ratios) for device, ratios in _ratios(state).items() if ratios}
 
 
-def remember(cache: Path, device: str, forecast_gib: float, measured_gib: float) -> None:
-    """Add one run's outcome. forecast_gib: uncorrected. Never raises: a cache that cannot be written teaches nothing."""
+def remember(state: Path, device: str, forecast_gib: float, measured_gib: float) -> None:
+    """Add one run's outcome. forecast_gib: uncorrected. Never raises: a folder that cannot be written teaches nothing."""
     if not (forecast_gib > 0 and measured_gib > 0):
         return
-    known = _ratios(cache)
+    known = _ratios(state)
     known[device] = [*known.get(device, []), round(measured_gib / forecast_gib, 4)][-RATIOS_KEPT:]
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        written = _file(cache).with_suffix(".tmp")
+        state.mkdir(parents=True, exist_ok=True)
+        written = _file(state).with_suffix(".tmp")
         written.write_bytes(msgspec.json.encode(known))
-        written.replace(_file(cache))
+        written.replace(_file(state))
     except OSError:
         return
 
@@ -71,12 +71,12 @@ def _of(ratios: list[float]) -> Certainty:
     return Certainty(factor, max(LEAST_SPREAD, spread), len(ratios))
 
 
-def _ratios(cache: Path) -> dict[str, list[float]]:
+def _ratios(state: Path) -> dict[str, list[float]]:
     try:
-        return msgspec.json.decode(_file(cache).read_bytes(), type=dict[str, list[float]])
+        return msgspec.json.decode(_file(state).read_bytes(), type=dict[str, list[float]])
     except (OSError, msgspec.MsgspecError):
         return {}
 
 
-def _file(cache: Path) -> Path:
-    return cache / "forecast.json"
+def _file(state: Path) -> Path:
+    return state / "forecast.json"

@@ -11,6 +11,7 @@ from pathlib import Path
 from engine import benchmark, logout, model_source
 from engine.check import Check
 from engine.hardware import Machine
+from engine.user_state import state_folder
 
 LITTLE_MEMORY_GIB = 4.0
 """The demo peaks near 2 GiB; nothing useful trains with less than this."""
@@ -94,7 +95,7 @@ def other_accelerators(machine: Machine) -> Check:
 def speed(run_folder: Path) -> Check:
     """The measured benchmark, remembered for plans and the Hardware screen."""
     found = benchmark.measure(run_folder)
-    benchmark.remember(model_source.cache_folder().parent, found)
+    benchmark.remember(state_folder(), found)
     rates = [f"{kind} {rate:,.0f} GFLOP/s" for kind, rate in found.gflops.items()]
     rates += [f"memory {found.memory_gbs:.0f} GB/s"] if found.memory_gbs else []
     if found.disk_write_mbs and found.disk_read_mbs:

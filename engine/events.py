@@ -66,6 +66,13 @@ class Plan(Event, tag="plan"):
     trainable_parameters: int
     total_parameters: int
     forecast_peak_gib: float | None = None
+    forecast_low_gib: float | None = None
+    """Nine runs in ten have their peak between this and forecast_high_gib."""
+    forecast_high_gib: float | None = None
+    micro_batch: int = 0
+    """Rows of a micro-batch, 0 where an older engine did not say."""
+    time_s: float | None = None
+    """Estimated training time before the first step is measured."""
     reasons: list[str] = []
 
 

@@ -13,10 +13,10 @@ from msgspec import Struct
 from engine import accelerators, events, host, nvidia
 from engine.certainty import Certainty, read_certainties
 from engine.host import GIB, Cpu, Disk, Memory
-from engine.model_source import cache_folder
 from engine.nvidia import Driver, Gpu
 from engine.nvidia_links import read_links
 from engine.topology import Link
+from engine.user_state import state_folder
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ def detect(run_folder: Path = Path("runs"), measure: bool = False) -> Machine:
         gpus=gpus, driver=driver, links=read_links(tuple(gpu.index for gpu in gpus if not gpu.problem)),
         others=accelerators.read_others(), cpu=host.read_cpu(), memory=host.read_memory(), disk=host.read_disk(run_folder),
         versions=host.read_versions(), gemm_gflops=host.measure_gemm() if measure else None,
-        certainties=read_certainties(cache_folder().parent),
+        certainties=read_certainties(state_folder()),
         visible=visible_gpus(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")),
     )  # fmt: skip
 

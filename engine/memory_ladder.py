@@ -52,7 +52,7 @@ class MemoryLadder:
         if self.batch_size > 1:
             self.batch_size = max(1, self.batch_size // 2)
             self._tell(f"micro-batches are now {self.batch_size} rows; the effective batch stays the same")
-        elif self._may_checkpoint and not self.recomputes(model):
+        elif self.has_rungs(model):
             recompute_activations(model)
             self._tell("activations are now recomputed in backward: the same result, about a third slower")
         else:
@@ -61,6 +61,10 @@ class MemoryLadder:
                 f"out of memory with one row in a micro-batch ({seen}); {checkpointing}start a new run with a lower "
                 "data.max_seq_length or with model.quantization = 'nf4'"
             )
+
+    def has_rungs(self, model: LoadedModel) -> bool:
+        """Whether anything can be given up yet."""
+        return self.batch_size > 1 or (self._may_checkpoint and not self.recomputes(model))
 
     def recomputes(self, model: LoadedModel) -> bool:
         """Whether activations are recomputed in backward."""

@@ -36,22 +36,27 @@ LONG_TOKENS = 8192
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked. tokens: real tokens of one epoch, None if unknown.  row_tokens: of the longest row."""
+    """What is asked. tokens: real tokens of one epoch, None if unknown.  longest: tokens of the longest micro-batch of so many rows,
+    where the data is known; by default rows are as long as max_seq_length allows."""
 
     config: Config
     shape: ModelShape
     machine: Machine
     precision: str
     tokens: int | None = None
-    row_tokens: int | None = None
+    longest: Callable[[int], int] | None = None
 
     @property
     def is_on_cpu(self) -> bool:
         return not self.machine.usable_gpus
 
+    def tokens_of(self, rows: int) -> int:
+        """Tokens of the longest micro-batch of `rows` rows."""
+        return self.longest(rows) if self.longest else rows * self.config.data.max_seq_length
+
     @property
     def longest_row(self) -> int:
-        return self.row_tokens or self.config.data.max_seq_length
+        return self.tokens_of(1)
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,7 @@ def _fit(case: Case, strategy: str, quantization: str, group: Group) -> Fit:
 
     def measure(rows: int, checkpointing: bool, chunk: int) -> Forecast:
         work = workload(config, case.precision, on_gpu, checkpointing)
-        changed = {"tokens": rows * case.longest_row, "quantization": quantization, "chunk_bytes": chunk, **shares}
+        changed = {"tokens": case.tokens_of(rows), "quantization": quantization, "chunk_bytes": chunk, **shares}
         return forecast(case.shape, replace(work, offload=strategy == "cpu_offload", **changed))
 
     rows = _rows(case, strategy, group)

@@ -4,6 +4,7 @@ Instant and pure: nothing is loaded, measured or fetched, so a form may ask afte
 says why. What memory consists of is `engine.forecast`, which ways there are `engine.strategy`, what would make it fit `engine.cures`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -75,17 +76,17 @@ def make_plan(
     machine: Machine,
     tokens: int | None = None,
     precision: str | None = None,
-    row_tokens: int | None = None,
+    longest: Callable[[int], int] | None = None,
 ) -> RunPlan:
     """The plan of `config` on `machine`.
 
     tokens: real tokens of one epoch of the training data.  precision: the compute type the engine has measured to be best; by
-    default the one the machine's facts suggest.  row_tokens: of the longest row, where the data is known; by default max_seq_length.
+    default the one the machine's facts suggest.  longest: tokens of the longest micro-batch of so many rows, where the data is known.
     """
     chosen, precision_note = recommend_precision(config, shape, machine)
     if precision is not None and precision != chosen:
         chosen, precision_note = precision, note("precision_measured", precision=precision)
-    case = Case(config, shape, machine, chosen, tokens, row_tokens)
+    case = Case(config, shape, machine, chosen, tokens, longest)
     options = recommend(case)
     way = driven(case, options)
     rate = way.step_s and speed.rows_of_a_step(config) * speed.row_tokens(config) / way.step_s

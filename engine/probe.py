@@ -20,6 +20,11 @@ def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int
     return max(batches, key=lambda batch: (sum(lengths[index] for index in batch), max(lengths[index] for index in batch)))
 
 
+def longest_tokens(steps: StepPlan, lengths: Sequence[int], batch_size: int) -> int:
+    """Tokens of the longest micro-batch of `batch_size` rows."""
+    return sum(lengths[index] for index in longest_micro_batch(steps, lengths, batch_size))
+
+
 def try_longest(
     model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, updater: Updater, ranks: Ranks = ALONE
 ) -> None:

@@ -1,7 +1,6 @@
 """The composition root of the engine, and its loop. It connects the parts; each part's work is in its own module."""
 
 import math
-import resource
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from engine.final_model import save_final_model
 from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
+from engine.pressure import Pressure, peak_gib, read, remember_peak
 from engine.probe import try_longest
 from engine.rank_loads import rank_loads
 from engine.rank_resume import follow_state, spread
@@ -49,7 +49,9 @@ class Trainer:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
         state = follow_state(self.ranks, read_state(checkpoint) if checkpoint else None)
         self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state, self.ranks)
-        self.ladder = MemoryLadder(self.config.train.batch_size, self.config.train.gradient_checkpointing, self.reporter.warn)
+        batch_size = (state and state.batch_size) or self.parts.micro_batch  # a resumed run splits its steps as before
+        self.pressure = Pressure(lambda: read(self.parts.model.device), self.reporter.warn)
+        self.ladder = MemoryLadder(batch_size, self.config.train.gradient_checkpointing, self.reporter.warn)
         self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
         self.saving = Saving(self.config.checkpoint, self.control.own, self.reporter, state and state.step)
         check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft))
@@ -96,6 +98,8 @@ class Trainer:
         rate = learning_rate(
             step, self.parts.steps.max_steps, self.config.train.learning_rate, self.config.train.scheduler, self.config.train.warmup_ratio
         )
+        if self.ranks.any_rank(self.pressure.is_high()):
+            self.pressure.act(self.ladder.has_rungs(self.parts.model), lambda seen: self.ladder.step_down(self.parts.model, seen))
         stats = self.ladder.fit(self.parts.model, self.parts.updater, lambda batch_size: self._train_step(step, rate, batch_size))
         self.step = step
         self._tokens_seen += stats.tokens
@@ -115,7 +119,7 @@ class Trainer:
                 supervised_tokens=self._supervised_tokens,
                 tokens_per_s=stats.tokens / seconds,
                 step_s=seconds,
-                peak_memory_gib=peak_memory_gib(self.parts.model.device),
+                peak_memory_gib=peak_gib(self.parts.model.device),
             )
         )
         if loads := rank_loads(self.ranks, self.reporter, self.parts.updater.parameters, step, seconds):
@@ -202,11 +206,13 @@ class Trainer:
     def leave(self, reason: str) -> str:
         """End early, with a checkpoint of exactly this step."""
         self.save(must=True, waits=False)
+        self._remember_peak()
         return reason
 
     def finish(self) -> None:
         """The last evaluation, samples, checkpoint, and the final model."""
         self.save(must=True)
+        self._remember_peak()
         self.evaluate()
         self.sample_fixed_prompts()
         if not self.ranks.is_first:
@@ -280,9 +286,7 @@ class Trainer:
             self._best = state.best_eval_loss, state.best_step
         self._tokens_seen, self._supervised_tokens = state.tokens_seen, state.supervised_tokens
 
-
-def peak_memory_gib(device: torch.device) -> float:
-    """Highest memory so far: allocated on the GPU, or resident in this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    def _remember_peak(self) -> None:
+        """Teach later forecasts on this machine, where the run went as planned."""
+        if self.ranks.size == 1 and self.ladder.batch_size == self.parts.micro_batch:
+            remember_peak(self.parts.model.device, self.parts.plan.forecast_gib)

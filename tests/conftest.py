@@ -1,9 +1,14 @@
 """Shared pieces of the tests: where third-party data lies, a run directory, a tiny model of each family."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models gain nothing from threads, and engines that tests start then add alike
+
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="danlu-tests-")  # what tests learn of this machine is not the user's
 
 import pytest
 
@@ -11,6 +16,7 @@ from data.tokenizer import Tokenizer, load_tokenizer
 from engine.run_directory import RunDirectory
 from tests.tokenizers import qwen3_tokenizer_folder, smollm2_tokenizer_folder
 
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared" / "data"
 

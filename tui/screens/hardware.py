@@ -19,8 +19,9 @@ from engine.config_file import Document, find_config, open_document
 from engine.hardware import LoadSampler, Machine, detect, with_rate
 from engine.host import measure_gemm
 from engine.model_shape import ModelShape
-from engine.model_source import cache_folder, config_of
+from engine.model_source import config_of
 from engine.plan import make_plan
+from engine.user_state import state_folder
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
 from tui.screens.hardware_lines import benchmark_lines, machine_lines
@@ -76,7 +77,7 @@ class HardwareScreen(DanluScreen):
         self._seen: HardwareScreen.Looked | None = None
         self._rate: float | None = None
         self._is_looking = self._is_measuring = self._is_benchmarking = False
-        self._benchmark = benchmark.recall(cache_folder().parent)
+        self._benchmark = benchmark.recall(state_folder())
 
     def compose_body(self) -> Iterable[Widget]:
         yield SteadyView(self._build)
@@ -109,7 +110,7 @@ class HardwareScreen(DanluScreen):
     @work(thread=True, group="benchmark")
     def _benchmark_now(self, folder: Path) -> None:
         found = benchmark.measure(folder)
-        benchmark.remember(cache_folder().parent, found)
+        benchmark.remember(state_folder(), found)
         self.post_message(self.Benchmarked(found))
 
     def on_hardware_screen_benchmarked(self, message: Benchmarked) -> None:
