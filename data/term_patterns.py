@@ -19,7 +19,7 @@ _PATTERNS = {
         r"|PKCS\s?#?\d{1,2}"
     ),
     "algorithm": (
-        r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+){2,}"
+        r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+)+"
         r"|SM3[Ww]ithSM2|SHA\d{1,3}[Ww]ith(?:RSA|ECDSA|DSA)"
         rf"|(?i:SM[1-9](?:[-_](?:{_MODES}|MAC|HMAC))?"
         rf"|(?:AES|Camellia|ARIA)[-_]?(?:128|192|256)(?:[-_](?:{_MODES}))?"

@@ -23,6 +23,8 @@ _NOT_FLAT = re.compile(f"[{''.join(map(re.escape, map(chr, _FLAT)))}]")
 
 NEAR = 150
 """Characters within which another term makes a term of a name that is also an ordinary word (signature, challenge)."""
+NEAR_DOUBTFUL = 40
+"""The same where the other is such a name itself: collision and preimage in one sentence."""
 _VALUES = ("hex", "base64")
 
 
@@ -73,16 +75,32 @@ def _leftmost_longest(found: list[_Match]) -> list[_Match]:
 
 
 def _near_others(found: list[_Match]) -> list[_Match]:
-    """Without the names that need another term near them and have none."""
+    """Without the names that need another term near them and have none, not even another such name."""
     if not any(one.needs_context for one in found):
         return found
     sure = [one.start for one in found if not one.needs_context and one.category not in _VALUES]
-    return [one for one in found if not one.needs_context or _is_near(one.start, sure)]
+    doubtful = [one for one in found if one.needs_context]
+    supported = _beside_others(doubtful) | {one.start for one in doubtful if _is_near(one.start, sure)}
+    return [one for one in found if not one.needs_context or one.start in supported]
 
 
 def _is_near(place: int, others: Sequence[int]) -> bool:
     after = bisect_left(others, place)
     return any(abs(other - place) <= NEAR for other in others[max(after - 1, 0) : after + 1])
+
+
+def _beside_others(doubtful: list[_Match]) -> set[int]:
+    """Starts of the matches that have one of another name within `NEAR_DOUBTFUL`, looking both ways once."""
+    found: set[int] = set()
+    for ordered in (doubtful, doubtful[::-1]):
+        other = last = None
+        for one in ordered:
+            if last and last.name != one.name:
+                other = last
+            if other and abs(one.start - other.start) <= NEAR_DOUBTFUL:
+                found.add(one.start)
+            last = one
+    return found
 
 
 def _listed(flat: str) -> Iterator[_Match]:
