@@ -17,7 +17,7 @@ from engine.config import Config
 from engine.config_file import read_resolved
 from engine.control import Control, StopNow
 from engine.errors import EnvironmentFault
-from engine.hardware import detect
+from engine.hardware import LoadSampler, detect
 from engine.host import read_versions
 from engine.manifest import newest_verified, sweep
 from engine.placement import Placement, decide
@@ -61,6 +61,7 @@ def main(arguments: list[str]) -> int:
 def _run_alone(run: RunDirectory, config: Config, control: Control) -> events.EngineStopped:
     reporter = _open_reporter(run)
     reporter.watchdog.start()
+    reporter.watch_hardware(LoadSampler().sample)  # from the first second on: consoles take it for the engine's sign of life
     last = _run(run, config, control, reporter)
     reporter.close(last)
     return last

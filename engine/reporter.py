@@ -42,7 +42,12 @@ class Reporter:
         self.emit(events.Warning(code=code, text=text))
 
     def watch_hardware(self, measure: Callable[[], events.Hardware]) -> None:
-        """Emit `measure()` every few seconds until `close`; a GPU that disappears ends the watching, not the run."""
+        """Emit `measure()` every few seconds until `close`; a GPU that disappears ends the watching, not the run.
+
+        It is also the engine's sign of life. Only the first call begins it.
+        """
+        if self._thread is not None:
+            return
 
         def watch() -> None:
             while not self._stop.wait(HARDWARE_EVERY_S):

@@ -49,6 +49,18 @@ def test_no_bytes_raise(pieces):
     assert isinstance(decoder.decode(b"", final=True), str)
 
 
+def test_the_end_of_input_is_noticed():
+    """A terminal that went without a signal gives no bytes for ever; the console must not ask it at full load."""
+    ends = []
+    decoder = InputDecoder(lambda: ends.append("gone"))
+    decoder.decode(b"q")
+    decoder.decode(b"", final=True)
+    assert ends == []
+
+    decoder.decode(b"")
+    assert ends == ["gone"]
+
+
 def test_other_drivers_are_left_as_they_are():
     """Only textual's driver for Unix terminals decodes bytes of its own."""
     assert hardened(HeadlessDriver) is HeadlessDriver

@@ -1,5 +1,6 @@
 """The composition root of the console: screens by name, global keys, the palette, the theme. It connects; screens do the work."""
 
+import asyncio
 import importlib
 import os
 import signal
@@ -72,6 +73,9 @@ class DanluApp(App[None]):
         super().run(**{"mouse": "SSH_CONNECTION" not in os.environ} | options)
 
     def on_mount(self) -> None:
+        if not self.is_headless:
+            for number in (signal.SIGTERM, signal.SIGINT):  # leave the terminal as it was found
+                asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         self.set_class(self.session.ascii, "ascii")
         try:
             self.set_keymap(read_keymap(keymap_file()))
