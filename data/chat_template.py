@@ -1,7 +1,8 @@
 """A model's chat template in a sandbox, rendered as transformers renders it, but without transformers.
 
 The environment is that of transformers 5 (`utils/chat_template_utils.py`): same options, filters and globals. A template is
-foreign code: it gets plain data only, and what grows without bound is stopped. It is not stopped by the clock.
+foreign code: it gets plain data only, and what grows or goes on without bound is stopped
+(`data.template_bounds`).
 """
 
 import json
@@ -16,11 +17,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.errors import TemplateError
-
-MAX_OUTPUT = 64_000_000
-"""Characters a template may add to those of its conversation: a hundred times the longest context of today."""
-MAX_RANGE_STEPS = 1_000_000
-"""Steps all range() calls of one rendering may take together; templates of the field take a few per message."""
+from data.template_bounds import ALLOWANCE, UNBOUNDED_FILTERS, BoundedGenerator, Bounds, count_steps
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -45,8 +42,8 @@ class ChatTemplate:
 
     def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, add_generation_prompt: bool) -> str:
         """The text of a conversation. Raises TemplateError when the template refuses it or grows without bound."""
-        limit = MAX_OUTPUT + sum(len(str(message.get("content"))) for message in messages)
-        self._environment.range_steps = 0
+        limit = ALLOWANCE + sum(len(text) for message in messages for text in message.values())
+        self._environment.bounds.start(limit)
         written, length = [], 0
         try:
             for part in self._template.generate(
@@ -96,28 +93,48 @@ class _Namespace(jinja2.utils.Namespace):
 class _Environment(ImmutableSandboxedEnvironment):
     """The sandbox with the globals of transformers and a bound on loops and repetitions."""
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    code_generator_class = BoundedGenerator
 
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
-        self.range_steps = 0
+        self.bounds = Bounds()
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols], finalize=self._written)
         self.filters["tojson"] = _tojson
+        for name in UNBOUNDED_FILTERS:
+            del self.filters[name]
+        self.filters = {name: self.bounds.bounded_filter(name, function) for name, function in self.filters.items()}
+        del self.globals["lipsum"]
         self.globals |= {"raise_exception": _raise, "strftime_now": _now, "dict": _Dict(), "namespace": _Namespace, "range": self._range}
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" and not (_is_small(left) and _is_small(right)):
-            raise jinja2.exceptions.SecurityError("a power of large numbers")
-        for text, count in ((left, right), (right, left)):
-            if isinstance(text, (str, list, tuple)) and isinstance(count, int) and len(text) * count > MAX_OUTPUT:
-                raise jinja2.exceptions.SecurityError("a text repeated without bound")
+        self.bounds.check_operator(operator, left, right)
         return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return super().call(context, called, *self.bounds.checked_call(called, args), **kwargs)
+
+    def tick(self) -> bool:
+        """Called by every pass through a loop and every macro."""
+        return self.bounds.tick()
+
+    def joined(self, parts: tuple[Any, ...]) -> str:
+        """What `a ~ b` gives."""
+        self.bounds.check(*parts)
+        return "".join(map(str, parts))
+
+    def _written(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            self.bounds.check(value)
+        return value
 
     def _range(self, *args: int) -> range:
         numbers = range(*args)
-        self.range_steps += len(numbers)
-        if self.range_steps > MAX_RANGE_STEPS:
-            raise jinja2.exceptions.SecurityError(f"loops of more than {MAX_RANGE_STEPS} steps")
+        self.bounds.tick(len(numbers))
         return numbers
+
+    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
+        count_steps(source)
+        return super()._generate(source, *args, **kwargs)
 
 
 class _Dict:
@@ -133,10 +150,6 @@ class _Dict:
 def _reason(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     return text if len(text) < 300 else f"{text[:300]}…"
-
-
-def _is_small(value: Any) -> bool:
-    return not isinstance(value, int) or abs(value) < 1000
 
 
 def _refuse_underscore(name: str) -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.chat_template import MAX_OUTPUT, ChatTemplate
+from data.chat_template import ChatTemplate
 from data.conversation import Conversation, Turn
 from data.errors import TemplateError
+from data.template_bounds import ALLOWANCE
 from data.tokenizer import load_tokenizer
 
 TEXTS = ("什么是SM4？", "分组密码，128位。", "  two  spaces\n\nand\ttab ", "🧪👨‍👩‍👧 é e\u0301 𠮷", "x = 12345;\r\n", "GB/T 39786—2021")
@@ -208,6 +209,33 @@ def test_a_token_of_the_assistant_stays_one(qwen3):
         "{{ raise_exception.__globals__.os }}",
         "{{ namespace.__init__.__globals__['os'].system('true') }}",
         "{{ messages.append(1) }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] | join %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='xx') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('x', ns.s) %}{% endfor %}{{ ns.s }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '{:1000000000d}'.format(1) }}",
+        "{{ 'x'.center(10000000000) }}",
+        "{{ 'x' | center(10000000000) }}",
+        "{{ 'a\nb' | indent(10000000000) }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = '%s%s' % (ns.s, ns.s) %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = '{0}{0}'.format(ns.s) %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ''.join([ns.s, ns.s]) %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='xx') %}{% for i in range(60) %}{% set ns.s = ns.s | replace('x', ns.s) %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] | sum(start=[]) %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s | tojson }}",
+        "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ 'a' ~ ns.s }}",
+        "{% set ns = namespace(s='a') %}{% for i in range(60) %}{% set ns.s = ns.s | tojson %}{% endfor %}{{ ns.s }}",
+        "{{ [1] | tojson(indent=10000000000) }}",
+        "{{ lipsum(n=1000000000) }}",
+        "{% set s = 'x' * 3000000 %}{% for a in s %}{% for b in s %}{% for c in s %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% for x in [1, 1] recursive %}{{ loop([1, 1]) }}{% endfor %}",
+        "{% set s = 'x' * 3000000 %}{% for a in s %}{% for b in s if b == 'y' %}{% endfor %}{% endfor %}",
+        "{% set s = 'x' * 3000000 %}{% for i in range(900000) %}{% set t = s | upper %}{% endfor %}",
+        "{% set s = 'x' * 3000000 %}{% for i in range(900000) %}{% set t = s.upper() %}{% endfor %}",
+        "{% set s = 'x' * 3000000 %}{% for i in range(900000) %}{% set t = s.count('xx') %}{% endfor %}",
     ],
 )  # fmt: skip
 def test_a_template_bomb_is_stopped(bomb):
@@ -218,7 +246,7 @@ def test_a_template_bomb_is_stopped(bomb):
 
 def test_a_long_conversation_is_no_bomb():
     """The bound is on what the template adds, not on what it is given."""
-    content = "长" * (MAX_OUTPUT // 8)
+    content = "长" * (ALLOWANCE // 8)
     template = ChatTemplate("{% for m in messages %}{{ m.content }}{% endfor %}", {}, "t.json")
 
     assert len(template.render([{"role": "user", "content": content}] * 9, None, False)) == 9 * len(content)
