@@ -15,8 +15,11 @@ from tests.console_runs import beginning, engine_alive, evaluation, make_run, sa
 from tests.screens import text_of, until, until_shown
 from tui import texts
 from tui.app import DanluApp
+from tui.fold import RunState, fold_all
+from tui.glyphs import UNICODE
 from tui.session import Session
 from tui.widgets.chart import Chart
+from tui.widgets.meters import status_lines
 from tui.widgets.steady import SteadyView
 
 SMALL, LARGE = (80, 24), (120, 40)
@@ -184,6 +187,20 @@ async def test_a_machine_with_many_gpus_shows_them_all(tmp_path):
     with engine_alive(run):
         async with console(run, tmp_path).run_test(size=SMALL) as pilot:
             await until_shown(pilot, "GPU×8", "80.0/640.0 GiB 50%")
+
+
+@pytest.mark.parametrize(("measured", "sign"), [(2.9, ""), (3.4, "▲")])
+def test_the_measured_peak_stands_beside_the_forecast(measured, sign):
+    """A sign where it left the band in which nine runs of ten lie."""
+    plan = events.Plan(
+        max_steps=20, steps_per_epoch=20, device="cpu", precision="fp32", precision_reason="", gradient_checkpointing=False,
+        trainable_parameters=1, total_parameters=2, forecast_peak_gib=3.0, forecast_low_gib=2.8, forecast_high_gib=3.2,
+    )  # fmt: skip
+    load = events.Hardware(gpus=[], rss_gib=1.0, cpu_percent=100.0)
+    state = fold_all(RunState(), [plan, step(1, peak_memory_gib=measured), load])
+    text = "".join(part for part, _ in status_lines(state, "training", UNICODE, 120)[2])
+
+    assert f"peak {measured} of 3.0 GiB forecast {sign}".strip() in text
 
 
 async def test_a_command_without_an_engine_is_refused_and_not_written(tmp_path):

@@ -155,10 +155,24 @@ def _load(state: RunState, glyphs: Glyphs, width: int) -> Line:
         hardware = state.hardware
         meters = _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
         parts += rank_parts(state.ranks, glyphs, width) if state.ranks else meters
+        parts.append(_peak(state, glyphs))
         parts.append([("CPU ", "dim"), (f"{hardware.cpu_percent:.0f}%", "text")])
     if state.engine is not None and state.stopped is None:
         parts.append(_named("elapsed", amounts.duration(max(0.0, state.last_time - state.engine.time)), "text"))
-    return fit_parts(parts, width)
+    return fit_parts([part for part in parts if part], width)
+
+
+def _peak(state: RunState, glyphs: Glyphs) -> Line:
+    """Measured peak memory beside the forecast; a sign where it left the forecast's band."""
+    plan, step = state.plan, state.step
+    if step is None:
+        return []
+    if plan is None or plan.forecast_peak_gib is None:
+        return _named("peak", f"{step.peak_memory_gib:.1f} GiB")
+    high = plan.forecast_high_gib or plan.forecast_peak_gib
+    forecast = tr("train.status.forecast", gib=f"{plan.forecast_peak_gib:.1f}")
+    over: Line = [(f" {glyphs.warning}", "warn")] if step.peak_memory_gib > high else []
+    return [(f"{tr('train.status.peak')} ", "dim"), (f"{step.peak_memory_gib:.1f}", "bright"), (f" {forecast}", "dim"), *over]
 
 
 def _memory(hardware: events.Hardware, glyphs: Glyphs) -> Line:
