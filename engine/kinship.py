@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import os
 import signal
 import sys
 
@@ -21,24 +20,21 @@ def adopt_orphans() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_descendants(patience_s: float = 5.0) -> None:
-    """Kill every descendant and wait until none is left; one stuck in the kernel is left behind after `patience_s`."""
+def descendants() -> set[int]:
+    """Process ids of children, their children and so on."""
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def end_descendants(spared: set[int], patience_s: float = 5.0) -> None:
+    """Kill every descendant that is not `spared` and wait until none is left; one stuck in the kernel is left after `patience_s`."""
     for _ in range(10):  # one that was just starting another may have been missed
-        found = psutil.Process().children(recursive=True)
+        found = [process for process in psutil.Process().children(recursive=True) if process.pid not in spared]
         if not found:
             return
         for process in found:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(found, timeout=patience_s / 10)
-        _reap()
-
-
-def _reap() -> None:
-    """Collect ended children that were adopted."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        psutil.wait_procs(found, timeout=patience_s / 10)  # collects adopted ones too
 
 
 def _prctl(option: int, value: int) -> None:

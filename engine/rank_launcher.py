@@ -19,7 +19,7 @@ from engine import events, torchrun
 from engine.control import Control
 from engine.death import cause_of, memory_kills
 from engine.host import read_cpu
-from engine.kinship import adopt_orphans, end_descendants
+from engine.kinship import adopt_orphans, descendants, end_descendants
 from engine.placement import Placement
 from engine.pulse import LastWord, read_beats, read_last_words
 from engine.rank_place import FOLDER, LAUNCHER, STRATEGY
@@ -36,15 +36,17 @@ LEAVE_PATIENCE_S = 60.0
 def run_ranks(run: RunDirectory, placement: Placement, control: Control, patience_s: float = PATIENCE_S) -> events.EngineStopped:
     """Run to the end and return the last event, with every process that was started gone. Raises StopNow on a second signal."""
     adopt_orphans()
+    spared = descendants()
     kills_before = memory_kills()
     folder = Path(tempfile.mkdtemp(prefix="danlu-ranks-"))
     agent = _start(run, placement, folder)
     try:
-        trouble = _watch(agent, placement, folder, control, patience_s)
+        silent, gone = _watch(agent, placement, folder, control, patience_s)
         _end(agent, folder)
-        return _verdict(run, placement, folder, trouble, memory_kills() - kills_before)
+        end_descendants(spared)
+        return _verdict(run, placement, folder, silent, gone, memory_kills() - kills_before)
     finally:
-        end_descendants()
+        end_descendants(spared)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -77,8 +79,11 @@ def _environment(placement: Placement, folder: Path) -> dict[str, str]:
     return environment
 
 
-def _watch(agent: subprocess.Popen, placement: Placement, folder: Path, control: Control, patience_s: float) -> str:
-    """Wait until torchrun or a rank has ended or one hangs; pass a stop on to the first rank. Returns what is wrong, "" for nothing."""
+def _watch(agent: subprocess.Popen, placement: Placement, folder: Path, control: Control, patience_s: float) -> tuple[str, str]:
+    """Wait until torchrun or a rank has ended or one hangs; pass a stop on to the first rank.
+
+    Returns who hangs and who is gone, in words, "" for nobody.
+    """
     first = placement.node_rank * placement.processes
     ranks = range(first, first + placement.processes)
     has_passed_on, warned = False, ""
@@ -90,13 +95,15 @@ def _watch(agent: subprocess.Popen, placement: Placement, folder: Path, control:
             has_passed_on = _pass_on(beats[0].pid if beats and beats[0].rank == 0 else None)
         silent = find_silent([beat for beat in beats if beat.rank not in spoken], ranks, time.monotonic(), patience_s)
         if silent is not None and silent.partition(" has")[0] == warned:
-            return silent
+            return silent, ""
         warned = silent.partition(" has")[0] if silent else ""  # a beat may have been read while it was written: look twice
-        if any(word.reason == "failed" for word in words) or find_dead(beats, spoken):
-            return ""
+        if any(word.reason == "failed" for word in words):
+            return "", ""
+        if dead := find_dead(beats, spoken):
+            return "", _gone(dead.rank, dead.pid)
         if words and time.time() - words[0].time > LEAVE_PATIENCE_S:
-            return f"rank {next((rank for rank in ranks if rank not in spoken), 0)} did not leave with the others"
-    return ""
+            return f"rank {next((rank for rank in ranks if rank not in spoken), 0)} did not leave with the others", ""
+    return "", ""
 
 
 def _pass_on(pid: int | None) -> bool:
@@ -118,27 +125,32 @@ def _end(agent: subprocess.Popen, folder: Path) -> None:
                 os.kill(beat.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         agent.wait(GRACE_S)
-    end_descendants()
 
 
-def _verdict(run: RunDirectory, placement: Placement, folder: Path, trouble: str, kills: int) -> events.EngineStopped:
+def _verdict(run: RunDirectory, placement: Placement, folder: Path, silent: str, gone: str, kills: int) -> events.EngineStopped:
     """Why it ended: who hung, who failed first by its own fault, who died without a word; else what the first rank said."""
     words, beats = read_last_words(folder), read_beats(folder)
     step = max([beat.step for beat in beats] + [word.step for word in words], default=0)
-    if trouble:
-        return _failed(f"{trouble}; all ranks were ended. What it did last is in {run.engine_log}; resume goes on", step)
     own_fault = [word for word in words if word.reason == "failed" and not word.is_consequence]
     if own_fault:
         prefix = "" if own_fault[0].rank == 0 else f"rank {own_fault[0].rank}: "
         return _failed(prefix + own_fault[0].error.removeprefix(prefix), step, own_fault[0].exit_code)
+    if silent:
+        return _failed(f"{silent}; all ranks were ended. What they did last is in {run.engine_log}; resume goes on", step)
     spoken = [word.rank for word in words]
     if dead := next((failure for failure in torchrun.read_failures(folder) if failure.rank not in spoken), None):
         cause = cause_of(dead.exit_code, kills, _last_output(run.engine_log))
-        return _failed(f"rank {dead.rank} (process {dead.pid}) is gone: {cause.text}", step)
+        return _failed(f"{_gone(dead.rank, dead.pid)}: {cause.text}", step)
+    if gone:
+        return _failed(f"{gone}; all ranks were ended. What they did last is in {run.engine_log}; resume goes on", step)
     if not words or any(word.reason == "failed" for word in words):
         return _failed(_without_a_word(placement, words, run), step)
     word = min(words, key=lambda word: word.rank)
     return events.EngineStopped(reason=word.reason, exit_code=word.exit_code, step=word.step, error=word.error)
+
+
+def _gone(rank: int, pid: int) -> str:
+    return f"rank {rank} (process {pid}) is gone without a word"
 
 
 def _without_a_word(placement: Placement, words: Sequence[LastWord], run: RunDirectory) -> str:

@@ -20,13 +20,14 @@ from tui import cli
 from tui.texts import set_language
 
 START = {"--set", "--name", "--detach", "--plain"}
+NODES = {"--node-rank", "--rdzv"}
 PUBLIC = {
     "demo": START,
-    "train": START | {"CONFIG"},
+    "train": START | NODES | {"CONFIG", "--nnodes"},
     "runs": {"--json"},
     "attach": {"RUN", "--plain"},
     "stop": {"RUN", "--now"},
-    "resume": {"RUN", "--detach", "--plain"},
+    "resume": NODES | {"RUN", "--detach", "--plain"},
     "logs": {"RUN", "-f", "--follow", "--engine"},
     "doctor": {"--json"},
     "inspect": {"DATA", "--model", "--format", "--json"},
@@ -34,6 +35,7 @@ PUBLIC = {
     "terms": {"TEXT_OR_FILE", "--json"},
     "plan": {"CONFIG", "--set", "--json"},
     "fetch": {"MODEL", "--source", "--revision"},
+    "launch-files": {"CONFIG", "--out", "--set", "--name"},
 }
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parent.parent)}
 EVERYWHERE = {"-h", "--help", "--lang", "--ascii", "--runs-dir"}

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from data.errors import DanluError
 from tui import output
@@ -21,7 +22,8 @@ from tui.columns import wrap
 from tui.gate import safe_lines
 from tui.texts import set_language, tr
 
-COMMANDS = ("demo", "train", "runs", "attach", "stop", "resume", "logs", "doctor", "inspect", "split", "terms", "plan", "fetch")
+COMMANDS = ("demo", "train", "runs", "attach", "stop", "resume", "logs", "doctor", "inspect", "split", "terms", "plan", "fetch",
+            "launch-files")  # fmt: skip
 INTERRUPTED = 130
 
 
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_language(_wanted_language(arguments))
     try:
         options = build_parser(arguments).parse_args(arguments)
-        return importlib.import_module(f"tui.commands.{options.command or 'console'}").run(options)
+        return command_module(options.command or "console").run(options)
     except DanluError as error:
         output.complain(safe_lines(str(error)))
         return error.exit_code
@@ -50,6 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def command_module(name: str) -> ModuleType:
+    """The module of a command; a dash in its name is an underscore there."""
+    return importlib.import_module(f"tui.commands.{name.replace('-', '_')}")
+
+
 def build_parser(named: Collection[str]) -> argparse.ArgumentParser:
     """The parser of `danlu`; of the commands, those in `named` know their arguments."""
     parser = _new_parser("danlu", tr("cli.description"), tr("cli.epilog"))
@@ -61,7 +68,7 @@ def build_parser(named: Collection[str]) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary, add_help=False, formatter_class=_Formatter)
         _name_groups(command)
         if name in named:
-            importlib.import_module(f"tui.commands.{name}").add_arguments(command)
+            command_module(name).add_arguments(command)
             # The same options behind the command; absent there, what was said before it holds.
             _add_common(command, lang=argparse.SUPPRESS, ascii=argparse.SUPPRESS, runs_dir=argparse.SUPPRESS)
     return parser

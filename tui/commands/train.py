@@ -7,6 +7,7 @@ from engine.config_file import Document, find_config, open_document, presets
 from engine.run_directory import RunDirectory
 from tui import output
 from tui.commands.console import show_run
+from tui.commands.nodes import add_node_arguments, name_here, place_this_machine
 from tui.gate import safe
 from tui.logout import logout_hint
 from tui.start import start_run
@@ -18,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(preset.stem for preset in presets())
     parser.add_argument("config", metavar="CONFIG", help=tr("cli.option.config", presets=names))
     add_start_arguments(parser)
+    parser.add_argument("--nnodes", metavar="N", type=int, default=0, help=tr("cli.option.nnodes"))
+    add_node_arguments(parser)
 
 
 def add_start_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +34,11 @@ def add_start_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Start a run and watch it; its exit code is the command's."""
     document = open_config(options.config, options.set, options.runs_dir)
+    if options.nnodes:
+        document.set("parallel.num_nodes", options.nnodes)
+    place_this_machine(options)
     output.narrate(tr("common.launching"))
-    started = start_run(document, options.name)
+    started = start_run(document, name_here(options, document))
     output.narrate(tr("cli.plain.started", name=safe(started.name), path=safe(str(started.path))))
     return watch_started(started, options, 0, document)
 
