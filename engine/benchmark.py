@@ -87,6 +87,12 @@ def recall(state: Path) -> Benchmark | None:
         return None
 
 
+def cpu_rates(state: Path) -> dict[str, float]:
+    """GFLOP/s of this machine's CPU by precision, as remembered; empty where it was never measured."""
+    found = recall(state)
+    return found.gflops if found is not None and found.device.startswith("CPU") else {}
+
+
 def _ask_torch() -> tuple[dict, str]:
     """What torch measured, or why it could not."""
     try:

@@ -10,7 +10,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from engine import accelerators, events, host, nvidia
+from engine import accelerators, benchmark, events, host, nvidia
 from engine.certainty import Certainty, read_certainties
 from engine.host import GIB, Cpu, Disk, Memory
 from engine.nvidia import Driver, Gpu
@@ -29,6 +29,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     disk: Disk
     versions: dict[str, str]
     gemm_gflops: float | None = None
+    gflops: dict[str, float] = {}
+    """Rates of the CPU by precision, from the remembered benchmark."""
     visible: tuple[int, ...] = ()
     """Indices of the GPUs a new process may use, in CUDA's order."""
     links: tuple[Link, ...] = ()
@@ -73,7 +75,7 @@ def detect(run_folder: Path = Path("runs"), measure: bool = False) -> Machine:
         gpus=gpus, driver=driver, links=read_links(tuple(gpu.index for gpu in gpus if not gpu.problem)),
         others=accelerators.read_others(), cpu=host.read_cpu(), memory=host.read_memory(), disk=host.read_disk(run_folder),
         versions=host.read_versions(), gemm_gflops=host.measure_gemm() if measure else None,
-        certainties=read_certainties(state_folder()),
+        gflops=benchmark.cpu_rates(state_folder()), certainties=read_certainties(state_folder()),
         visible=visible_gpus(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")),
     )  # fmt: skip
 

@@ -264,7 +264,7 @@ def _why_alone(case: Case) -> str:
 
 def _step_s(case: Case, strategy: str, quantization: str, group: Group, fit: Fit) -> float | None:
     """Seconds of one optimiser step."""
-    rates = [speed.gpu_rate(gpu, case.precision) for gpu in group.gpus] or [speed.cpu_rate(case.machine)]
+    rates = [speed.gpu_rate(gpu, case.precision) for gpu in group.gpus] or [speed.cpu_rate(case.machine, case.precision)]
     if any(rate is None for rate in rates):
         return None
     row = speed.row_s(case.config, case.shape, min(rate for rate in rates if rate), quantization, fit.gradient_checkpointing)

@@ -40,9 +40,10 @@ def gpu_rate(gpu: Gpu, precision: str) -> float | None:
     return rate and rate * 1e12 * (FP32_EFFICIENCY if precision == "fp32" else GPU_EFFICIENCY)
 
 
-def cpu_rate(machine: Machine) -> float | None:
-    """FLOP/s a run on the CPU will reach; None before its GEMM rate is measured."""
-    return machine.gemm_gflops and machine.gemm_gflops * 1e9 * CPU_EFFICIENCY
+def cpu_rate(machine: Machine, precision: str) -> float | None:
+    """FLOP/s a run on the CPU will reach: from the benchmark in that precision, else from the fp32 rate just measured, else None."""
+    rate = machine.gflops.get(precision) or machine.gemm_gflops
+    return rate and rate * 1e9 * CPU_EFFICIENCY
 
 
 def row_s(config: Config, shape: ModelShape, rate: float | None, quantization: str, gradient_checkpointing: bool) -> float | None:

@@ -14,8 +14,8 @@ from tui.texts import has, tr
 from tui.widgets.lines import Line
 from tui.widgets.meters import bar
 
-NUMBER, TIME = 10, 17
-OPTION = 34
+NUMBER, TIME = 10, 20
+OPTION = 32
 """Cells of the column of options."""
 
 
