@@ -25,6 +25,7 @@ from engine.pulse import Pulse
 from engine.rank_launcher import run_ranks
 from engine.rank_place import LAUNCHER, RankPlace, place_of_this_process
 from engine.rank_process import run_rank
+from engine.redaction import RedactedStream
 from engine.reporter import Reporter
 from engine.run_directory import RunDirectory, RunLock
 
@@ -40,6 +41,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m engine RUN_DIR   (people use: danlu train)", file=sys.stderr)
         return 2
     run = RunDirectory(Path(arguments[0]))
+    sys.stdout, sys.stderr = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     faulthandler.enable(all_threads=True)
     try:

@@ -20,6 +20,7 @@ from engine import config as schema
 from engine import toml_edit
 from engine.config import Config, FieldInfo
 from engine.errors import ConfigError, EnvironmentFault
+from engine.redaction import redact
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
 BUNDLED_DATA = Path(__file__).resolve().parent.parent / "data" / "bundled" / "crypto_zh.jsonl"
@@ -197,7 +198,7 @@ def write_resolved(path: Path, config: Config, facts: dict[str, str]) -> None:
     """The run's config.toml: every key with its value, and a table of facts (versions, origin). Raises EnvironmentFault."""
     tables = {section: {k: v for k, v in values.items() if v is not None} for section, values in msgspec.to_builtins(config).items()}
     try:
-        path.write_text(tomlkit.dumps(tables | {RESOLVED_ONLY: facts}), encoding="utf-8")
+        path.write_text(redact(tomlkit.dumps(tables | {RESOLVED_ONLY: facts})), encoding="utf-8")
     except OSError as error:
         raise EnvironmentFault(f"{path}: cannot write ({error.strerror})") from error
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.config import Model
 from engine.errors import EnvironmentFault, ModelError
+from engine.redaction import redact
 
 Progress = Callable[[int, int, str], None]
 Convert = Callable[[Path, Path, Progress], None]
@@ -154,7 +155,7 @@ def _fetch_from_hub(model: Model, progress: Progress) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 
-    endpoint = os.environ.get("HF_ENDPOINT", "the Hugging Face hub")
+    endpoint = redact(os.environ.get("HF_ENDPOINT", "the Hugging Face hub"))
     cure = "set HF_ENDPOINT to a mirror, set model.source = 'modelscope' (pip install modelscope), or give a local folder as model.name"
     try:
         progress(0, 0, f"asking {endpoint} for {model.name}")

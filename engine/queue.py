@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from engine import commands, events
+from engine.redaction import redact_bytes
 
 HELD_BACK = 10_000
 """Events kept in memory while the disk refuses them; beyond it sample pieces and the machine's load go first, oldest before newer."""
@@ -68,7 +69,7 @@ class EventWriter:
             return self._lost + len(self._held)
 
     def _hold(self, event: events.Event) -> None:
-        self._held.append(events.encode(msgspec.structs.replace(event, seq=self._seq, time=time.time())))
+        self._held.append(redact_bytes(events.encode(msgspec.structs.replace(event, seq=self._seq, time=time.time()))))
         self._seq += 1
         if len(self._held) > HELD_BACK:
             self._give_up_one()
@@ -180,7 +181,7 @@ def append_command(path: Path, command: commands.Command) -> None:
     A line that another console left unfinished is ended first, so that it spoils only itself.
     Raises OSError where the file can't be written whole (the caller tells the user).
     """
-    line = commands.encode(command)
+    line = redact_bytes(commands.encode(command))
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(file).st_size

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from engine import events
+from engine.redaction import redact
 
 
 def line_of(event: events.Event) -> str | None:
@@ -62,7 +63,7 @@ class TrainingLog:
             return
         try:
             with open(self._path, "a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {redact(text)}\n")
         except OSError:
             pass  # the same event is in events.jsonl, which holds back and retries
 
