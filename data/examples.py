@@ -15,7 +15,9 @@ from msgspec import Struct
 
 from data.conversation import Conversation
 from data.errors import DataError, TemplateError
-from data.layout import Layout, lay_out
+from data.frames import Frames
+from data.layout import Layout
+from data.segments import Segmented
 from data.tokenizer import Encoded, Tokenizer
 
 PROMPT, THINKING, ANSWER, MASKED = range(4)
@@ -68,28 +70,29 @@ class ExampleBuilder:
         """where: how a message names a record; "record 1" without it."""
         self._tokenizer, self._settings = tokenizer, settings
         self._where = where or (lambda record: f"record {record + 1}")
+        self._frames = Frames(tokenizer, settings.missing_thinking == "keep")
         self.counts: Counter[str] = Counter()
 
     def build(self, conversations: Iterable[tuple[int, Conversation]]) -> Iterator[list[Example]]:
         """Examples of numbered conversations, in order. Raises as `build_examples` does."""
         pending: list[tuple[int, int, Layout]] = []
         for record, conversation in conversations:
-            self.counts["control_tokens"] += bool(self._tokenizer.guard_for(conversation))
-            pending += self._lay_out(record, conversation)
+            guard = self._tokenizer.guard_for(conversation)
+            self.counts["control_tokens"] += bool(guard)
+            pending += self._lay_out(record, conversation, guard)
             if len(pending) >= _BATCH:
                 yield list(self._encode(pending))
                 pending = []
         yield list(self._encode(pending))
 
-    def _lay_out(self, record: int, conversation: Conversation) -> Iterator[tuple[int, int, Layout]]:
+    def _lay_out(self, record: int, conversation: Conversation, guard: str) -> Iterator[tuple[int, int, Layout]]:
         conversation = conversation.with_system(self._settings.system)
-        keep_empty = self._settings.missing_thinking == "keep"
         for turn in conversation.assistant_turns():
             if conversation.turns[turn].reasoning is None and self._settings.missing_thinking == "drop":
                 self.counts["without_thinking"] += 1
                 continue
             try:
-                yield record, turn, lay_out(conversation.through(turn), self._tokenizer, keep_empty)
+                yield record, turn, self._frames.lay_out(conversation.through(turn), guard)
             except TemplateError as error:
                 raise TemplateError(f"{self._where(record)}: {error}") from error
 
@@ -102,7 +105,7 @@ class ExampleBuilder:
             if fitting := self._fit(example, layout, completion):
                 yield fitting
 
-    def _parts(self, layout: Layout, completion: Encoded) -> bytes:
+    def _parts(self, layout: Layout, completion: Encoded | Segmented) -> bytes:
         """The part of each of the completion's tokens. Raises TemplateError when nothing ends the turn."""
         end = next((number for number, id in enumerate(completion.ids) if id in self._tokenizer.eos_ids), None)
         if end is None:
@@ -119,7 +122,7 @@ class ExampleBuilder:
             parts[:empty] = bytes([THINKING if self._settings.missing_thinking == "keep" else MASKED]) * empty
         return bytes(parts)
 
-    def _fit(self, example: Example, layout: Layout, completion: Encoded) -> Example | None:
+    def _fit(self, example: Example, layout: Layout, completion: Encoded | Segmented) -> Example | None:
         """The example if it is short enough, made so by cutting its reasoning if that is wanted and enough, else None."""
         longest = self._settings.max_seq_length
         if len(example.ids) <= longest:
@@ -133,7 +136,7 @@ class ExampleBuilder:
         self.counts["truncated" if shorter else "over_length"] += 1
         return shorter
 
-    def _cut_thinking(self, example: Example, layout: Layout, completion: Encoded) -> Example | None:
+    def _cut_thinking(self, example: Example, layout: Layout, completion: Encoded | Segmented) -> Example | None:
         """Leave out the end of the reasoning, never its closing tag; None when that would leave nothing of it.
 
         A last sign that is one token with the newline before the tag stays: the tag then follows as it always does.

@@ -20,6 +20,7 @@ from data.byte_level import token_bytes
 from data.chat_template import ChatTemplate
 from data.conversation import Conversation
 from data.errors import TemplateError
+from data.segments import Segmented, Segmenter
 from data.thinking import CLOSE, OPEN
 
 _TOKEN_VARIABLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
@@ -54,6 +55,7 @@ class Tokenizer:
         self._added = {id: token.content for id, token in added.items()}
         self._is_byte_level = b"ByteLevel" in backend.decoder.__getstate__() if backend.decoder else False
         self._newline = self._prefix_to_strip()
+        self._segmenter = Segmenter(backend, self._bytes if self._is_byte_level else None)
         self._guard_patterns = _guard_patterns([(token.content, token.special) for token in added.values()], template)
         self.fingerprint = hashlib.sha256(f"{digest}\0{template.source}\0{sorted(special.items())}".encode()).hexdigest()
         self._probe(eos)
@@ -68,8 +70,15 @@ class Tokenizer:
         """Ids of `text`; control tokens in it are control tokens, and none is added."""
         return self._backend.encode(text, add_special_tokens=False).ids
 
-    def encode_batch(self, texts: Sequence[Guarded], *, continued: bool = False) -> list["Encoded"]:
+    def encode_batch(self, texts: Sequence[Guarded], *, continued: bool = False) -> list["Encoded | Segmented"]:
         """Ids of many guarded texts. continued: they follow other text, so nothing is put before their first token."""
+        if self._newline or not self._segmenter.is_exact:
+            return [*self._encode_with_offsets(texts, continued)]
+        plain = iter(self._segmenter.encode([text.text for text in texts if not text.guard]))
+        guarded = iter(self._encode_with_offsets([text for text in texts if text.guard], continued))
+        return [next(guarded if text.guard else plain) for text in texts]
+
+    def _encode_with_offsets(self, texts: Sequence[Guarded], continued: bool) -> list["Encoded"]:
         pieces: list[str] = []
         counts: list[int] = []
         for text in texts:

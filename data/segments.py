@@ -1,0 +1,71 @@
+"""Texts encoded stretch by stretch between control tokens, each distinct stretch once.
+
+A tokenizer cuts a text at its added tokens before it does anything else, so the ids of a whole are those of its stretches in a row,
+as long as no added token swallows what stands beside it. A conversation of many turns, each with all before it as its prompt, so
+costs what its text costs, and not its square. Guards against typed control tokens are `data.tokenizer`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import tokenizers
+
+
+class Segmenter:
+    """Made once a tokenizer; `is_exact` says whether its ids may be put together from stretches."""
+
+    def __init__(self, backend: tokenizers.Tokenizer, token_bytes: Callable[[int], bytes] | None):
+        """token_bytes: what a token stands for, of a byte-level tokenizer."""
+        added = backend.get_added_tokens_decoder()
+        self._backend, self._token_bytes = backend, token_bytes
+        self._ids = {token.content: id for id, token in added.items()}
+        self.is_exact = bool(added) and not any(t.lstrip or t.rstrip or t.single_word or t.normalized for t in added.values())
+        longest_first = sorted(self._ids, key=lambda text: (-len(text), text))
+        self._pattern = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if self._ids else re.compile("(?!)")
+
+    def encode(self, texts: Sequence[str]) -> list["Segmented"]:
+        cut = [self._pattern.split(text) for text in texts]
+        plain = list(dict.fromkeys(piece for pieces in cut for piece in pieces[::2] if piece))
+        encoded = self._backend.encode_batch_fast(plain, add_special_tokens=False)
+        known = {piece: encoding.ids for piece, encoding in zip(plain, encoded, strict=True)}
+        known |= {text: [id] for text, id in self._ids.items()} | {"": []}
+        return [Segmented(pieces, [known[piece] for piece in pieces], self) for pieces in cut]
+
+    def token_in(self, piece: str, ids: Sequence[int], position: int) -> int:
+        """Number of the token of a stretch that holds its character at `position`; the next one where a normaliser removed it."""
+        if self._token_bytes is not None and (token := self._walk(piece[: position + 1], ids, position)) is not None:
+            return token
+        encoding = self._backend.encode(piece, add_special_tokens=False)
+        tokens = (encoding.char_to_token(character) for character in range(position, len(piece)))
+        return next((token for token in tokens if token is not None), len(ids))
+
+    def _walk(self, head: str, ids: Sequence[int], position: int) -> int | None:
+        """The same by counting bytes; None when the tokens do not spell the text as it is."""
+        assert self._token_bytes is not None
+        wanted, found = head[:position].encode("utf-8", "surrogatepass"), b""
+        for number, id in enumerate(ids):
+            found += self._token_bytes(id)
+            if not (found.startswith(wanted) or wanted.startswith(found)):
+                return None
+            if len(found) > len(wanted):
+                first = head[position].encode("utf-8", "surrogatepass")
+                return number if first.startswith(found[len(wanted) : len(wanted) + len(first)]) else None
+        return None
+
+
+class Segmented:
+    """Ids of one text; pieces: plain ones and added tokens in turn."""
+
+    def __init__(self, pieces: list[str], ids: list[list[int]], segmenter: Segmenter):
+        self._pieces, self._parts, self._segmenter = pieces, ids, segmenter
+        self.ids = [id for part in ids for id in part]
+
+    def token_at(self, position: int) -> int:
+        """Number of the token that holds the character at `position`; the next one where a normaliser removed it."""
+        start, before = 0, 0
+        for number, (piece, ids) in enumerate(zip(self._pieces, self._parts, strict=True)):
+            if position < start + len(piece):
+                return before + (0 if number % 2 else self._segmenter.token_in(piece, ids, position - start))
+            start += len(piece)
+            before += len(ids)
+        return before
