@@ -1,5 +1,7 @@
 """Data files: whatever they turn out to be, records come out or one clear message does."""
 
+import csv
+import io
 import json
 import re
 
@@ -7,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.conversation import Turn
 from data.errors import DataError
-from data.reading import read_file
+from data.reading import open_file, read_file
 
 RECORDS = [{"instruction": f"问题{number}", "output": f"<think>想{number}</think>答案{number}"} for number in range(3)]
 LINES = "\n".join(json.dumps(record, ensure_ascii=False) for record in RECORDS)
@@ -205,6 +208,7 @@ def test_no_text_breaks_the_reader(tmp_path_factory, text):
         ("reason_tool_use_demo_50.jsonl", "messages", 48, 2),
         ("belle_eval_set.json", "query_response", 631, 369),
         ("cipher_thinking.jsonl", "alpaca", 432, 0),
+        ("belle_zh_seed_tasks.json", "alpaca", 175, 0),
     ],
 )
 def test_files_of_the_field_are_read(shared_data, name, format, records, invalid):
@@ -217,3 +221,237 @@ def test_files_of_the_field_are_read(shared_data, name, format, records, invalid
 def test_every_trace_of_cipher_thinking_is_found(shared_data):
     """Its `<thinking>` tags become reasoning in all 432 records."""
     assert all(record.conversation.has_thinking for record in read_file(shared_data / "cipher_thinking.jsonl").records)
+
+
+def _table(delimiter, quote=True):
+    rows = [[record["instruction"], record["output"].replace("想", "想\n想") if quote else record["output"]] for record in RECORDS]
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter)
+    writer.writerows([["instruction", "output"], *rows])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "container"),
+    [("d.csv", ",", "csv"), ("d.csv", ";", "csv"), ("d.tsv", "\t", "tsv"), ("d.txt", ",", "csv"), ("d.csv", "\t", "tsv")],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_tables_are_read(tmp_path, name, delimiter, container, encoding):
+    """CSV and TSV in any encoding; a record knows its line although cells go over several."""
+    (tmp_path / name).write_bytes(_table(delimiter).encode(encoding))
+    dataset = read_file(tmp_path / name)
+
+    assert [record.conversation.turns[-1].content for record in dataset.records] == ["答案0", "答案1", "答案2"]
+    assert dataset.records[0].conversation.turns[-1].reasoning == "想\n想0"
+    assert [record.line for record in dataset.records] == [2, 4, 6]
+    assert (dataset.container, dataset.format) == (container, "alpaca")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"), [("问,答,更多", "3 cells, but the header has 2"), ('"问"x,答', "broken"), ('问,"答', "broken"), (",答", "")]
+)
+def test_a_broken_row_loses_only_itself(tmp_path, row, reason):
+    """Cells too many, quotes in the wrong place, a quote that never ends."""
+    (tmp_path / "d.csv").write_text(f"instruction,output\n问0,答0\n{row}\n", encoding="utf-8")
+    dataset = read_file(tmp_path / "d.csv")
+
+    assert [record.line for record in dataset.records][:1] == [2]
+    assert [fault.code for fault in dataset.faults] == ["broken_row" if reason else "empty"] and reason in dataset.faults[0].text
+
+
+def test_a_column_that_stands_twice_is_told(tmp_path):
+    """Nobody knows which is meant."""
+    (tmp_path / "d.csv").write_text("instruction,output,output\n1,2,3\n")
+
+    with pytest.raises(DataError, match=r"d\.csv:1: the column 'output' stands twice"):
+        read_file(tmp_path / "d.csv")
+
+
+def test_turns_in_a_cell_are_read(tmp_path):
+    """A list written into a table as JSON."""
+    turns = [{"from": "human", "value": "问"}, {"from": "gpt", "value": "答"}]
+    out = io.StringIO()
+    csv.writer(out).writerows([["id", "conversations"], ["1", json.dumps(turns)]])
+    (tmp_path / "d.csv").write_text(out.getvalue(), encoding="utf-8")
+
+    assert _answers(tmp_path / "d.csv") == ["答"]
+
+
+def test_a_cell_of_any_length_is_read(tmp_path):
+    """Cells of 300,000 characters occur in the wild."""
+    (tmp_path / "d.csv").write_text(f"instruction,output\n问,{'长' * 300_000}\n", encoding="utf-8")
+
+    assert len(_answers(tmp_path / "d.csv")[0]) == 300_000
+
+
+def test_big5_is_told_from_gbk(tmp_path):
+    """Traditional Chinese from Taiwan and simplified Chinese from the mainland, each as it was written."""
+    traditional = "對稱密碼演算法使用相同的金鑰進行加密與解密，因此雙方必須事先安全地交換金鑰。"
+    simplified = "对称密码算法使用相同的密钥进行加密与解密，因此双方必须事先安全地交换密钥。"
+    for encoding, text in (("big5", traditional), ("gbk", simplified), ("gbk", traditional)):
+        written = json.dumps([{"instruction": "問", "output": text}], ensure_ascii=False)
+        (tmp_path / "d.json").write_bytes(written.encode(encoding))
+        dataset = read_file(tmp_path / "d.json")
+
+        assert dataset.records[0].conversation.turns[-1].content == text
+        assert dataset.encoding == {"big5": "big5", "gbk": "gb18030"}[encoding]
+
+
+@pytest.mark.parametrize("layout", ["compact", "indented", "rows"])
+def test_an_object_of_records_is_read(tmp_path, layout):
+    """Records by name, on one line, indented, or several such objects in a row."""
+    records = {f"r{number}": record for number, record in enumerate(RECORDS)}
+    rows = "\n".join(json.dumps({name: record}) for name, record in records.items())
+    text = {"compact": json.dumps(records), "indented": json.dumps(records, indent=2), "rows": rows}[layout]
+    (tmp_path / "d.json").write_text(text, encoding="utf-8")
+
+    assert _answers(tmp_path / "d.json") == ["答案0", "答案1", "答案2"]
+
+
+def test_each_instance_of_a_seed_task_is_a_record(tmp_path):
+    """self-instruct's layout: one instruction, several inputs and outputs."""
+    task = {"instruction": "同义词", "instances": [{"input": "快", "output": "迅速"}, {"input": "慢", "output": "缓慢"}], "id": "t"}
+    (tmp_path / "d.jsonl").write_text(json.dumps(task), encoding="utf-8")
+    dataset = read_file(tmp_path / "d.jsonl")
+
+    assert [record.conversation.turns[0].content for record in dataset.records] == ["同义词\n快", "同义词\n慢"]
+    assert dataset.records[1].raw == {"instruction": "同义词", "id": "t", "input": "慢", "output": "缓慢"}
+
+
+def test_columns_name_the_fields_of_another_layout(tmp_path):
+    """data.columns: what is called otherwise is read under the known names; raw stays as it was."""
+    (tmp_path / "d.jsonl").write_text('{"提问": "q", "回答": "a", "思考": "r"}', encoding="utf-8")
+    dataset = read_file(tmp_path / "d.jsonl", columns=["query=提问", "response = 回答", "reasoning=思考"])
+
+    assert dataset.records[0].conversation.turns == (Turn("user", "q"), Turn("assistant", "a", "r"))
+    assert list(dataset.records[0].raw) == ["提问", "回答", "思考"]
+    with pytest.raises(DataError, match="'antwort=回答' is not NAME=THEIRS"):
+        read_file(tmp_path / "d.jsonl", columns=["antwort=回答"])
+
+
+def test_reading_goes_on_after_a_broken_element(tmp_path):
+    """A quote forgotten in one element of an array does not cost the file."""
+    lines = [json.dumps(record, ensure_ascii=False) for record in RECORDS]
+    broken = lines[1].replace('": "问题1"', '": "问题1')
+    for text in (f"[\n{lines[0]},\n{broken},\n{lines[2]}\n]", f"[\n  {lines[0]},\n  {broken},\n  {lines[2]}\n]"):
+        (tmp_path / "d.json").write_text(text, encoding="utf-8")
+        dataset = read_file(tmp_path / "d.json")
+
+        assert [record.line for record in dataset.records] == [2, 4]
+        assert [fault.line for fault in dataset.faults] == [3] and dataset.faults[0].text.endswith("reading goes on at line 4")
+
+
+def test_a_large_file_opens_before_it_is_read(tmp_path):
+    """The first rows are there when a small part of the file has been looked at; the rest comes when asked for, also after a stop."""
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(json.dumps(RECORDS[0] | {"id": number}) + "\n" for number in range(20_000)))
+    dataset = open_file(path)
+    seen = len(dataset.records)
+
+    class Enough(Exception):
+        pass
+
+    def stop(done, total):
+        if done > total / 2:
+            raise Enough
+
+    assert 0 < seen < 1000 and not dataset.is_complete and dataset.progress[0] < dataset.progress[1]
+    with pytest.raises(Enough):
+        dataset.index(stop)
+    assert seen < len(dataset.records) < 20_000
+    dataset.index()
+    assert [record.raw["id"] for record in dataset.records] == list(range(20_000)) and dataset.is_complete
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_records_beyond_those_in_memory_are_read_again(tmp_path, monkeypatch, encoding):
+    """From anywhere, in any order, the same as when they were first seen; from a converted file too."""
+    monkeypatch.setattr("data.dataset.KEPT_BYTES", 0)
+    (tmp_path / "d.json").write_bytes(json.dumps(RECORDS, ensure_ascii=False, indent=1).encode(encoding))
+    dataset = read_file(tmp_path / "d.json")
+    places = [2, 0, 1, -1, 2]
+
+    assert [dataset.records[place].raw for place in places] == [RECORDS[place] for place in places]
+    assert [record.index for record in dataset.records[::-1]] == [2, 1, 0]
+    with pytest.raises(IndexError):
+        dataset.records[3]
+
+
+def test_a_file_changed_while_open_is_told(tmp_path, monkeypatch):
+    """Instead of a record that never was."""
+    monkeypatch.setattr("data.dataset.KEPT_BYTES", 0)
+    (tmp_path / "d.jsonl").write_text(LINES, encoding="utf-8")
+    dataset = read_file(tmp_path / "d.jsonl")
+    with (tmp_path / "d.jsonl").open("r+b") as file:
+        file.write(b"x" * 40)
+
+    with pytest.raises(DataError, match="was changed while it was open"):
+        dataset.records[0]
+
+
+def test_a_file_of_nothing_but_faults_stays_small(tmp_path):
+    """All are counted, the first ten thousand told one by one."""
+    (tmp_path / "d.jsonl").write_text("x\n" * 12_000 + LINES, encoding="utf-8")
+    dataset = read_file(tmp_path / "d.jsonl")
+
+    assert (len(dataset.faults), dataset.faults.counts["broken_json"], dataset.invalid) == (10_000, 12_000, 12_000)
+
+
+def test_a_record_without_end_is_told(tmp_path, monkeypatch):
+    """A line of gigabytes is passed over without being held."""
+    monkeypatch.setattr("data.json_window.LONGEST", 1 << 20)
+    (tmp_path / "d.jsonl").write_text(LINES + '\n{"a": "' + "x" * (4 << 20) + '"}\n' + LINES, encoding="utf-8")
+    dataset = read_file(tmp_path / "d.jsonl")
+
+    assert len(dataset.records) == 6 and [(fault.line, fault.code) for fault in dataset.faults] == [(4, "too_long")]
+
+
+def test_a_parquet_file_without_pyarrow_is_told_with_the_cure(tmp_path):
+    """Where pyarrow is installed the rows are read instead."""
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        (tmp_path / "d.parquet").write_bytes(b"PAR1....PAR1")
+        with pytest.raises(DataError, match=r"pip install 'danlu\[parquet\]'"):
+            read_file(tmp_path / "d.parquet")
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(RECORDS), tmp_path / "d.parquet")
+        assert _answers(tmp_path / "d.parquet") == ["答案0", "答案1", "答案2"]
+
+
+def test_a_path_with_a_nul_is_told():
+    """No file name can hold one."""
+    with pytest.raises(DataError, match="holds a NUL character"):
+        read_file("a\0b")
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(str.strip)
+
+
+PAIRS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8)
+
+
+@given(PAIRS, st.sampled_from([None, 2]), st.booleans(), st.sampled_from(["array", "lines", "named"]))
+def test_whatever_is_written_is_read(tmp_path_factory, pairs, indent, ascii, layout):
+    """Any texts, in any arrangement, with or without escapes."""
+    records = [{"instruction": question, "output": answer.replace("<", "")  or "a"} for question, answer in pairs]
+    records = [record for record in records if record["output"].strip()]
+    if not records:
+        return
+    value = records if layout == "array" else {f"r{number}": record for number, record in enumerate(records)}
+    lines = "\n".join(json.dumps(record, ensure_ascii=ascii) for record in records)
+    path = tmp_path_factory.getbasetemp() / "written.json"
+    path.write_bytes((lines if layout == "lines" else json.dumps(value, ensure_ascii=ascii, indent=indent)).encode())
+
+    assert [record.raw for record in read_file(path).records] == records
+
+
+@given(st.binary(max_size=200), st.sampled_from(["d.jsonl", "d.csv", "d.tsv"]))
+def test_no_bytes_break_the_reader(tmp_path_factory, data, name):
+    """Records and faults, or one message that names the file."""
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(b'{"instruction": "q", "output": "a"}\n' * (name == "d.jsonl") + data)
+    try:
+        read_file(path)
+    except DataError as error:
+        assert str(path) in str(error)
