@@ -62,6 +62,11 @@ class Labels(Sequence[str]):
             self._number_of[label] = len(self._names) - 1
         self._numbers.append(self._number_of[label])
 
+    @property
+    def column(self) -> tuple["array[int]", list[str]]:
+        """A copy of all records' numbers, and the labels they stand for."""
+        return self._numbers[:], self._names
+
     def __len__(self) -> int:
         return len(self._numbers)
 

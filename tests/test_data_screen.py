@@ -12,7 +12,10 @@ from engine.config_file import Document
 from tests.tokenizers import qwen3_tokenizer_folder, smollm2_tokenizer_folder
 from tui import texts
 from tui.app import DanluApp
+from tui.glyphs import UNICODE
 from tui.screens.data import DataScreen
+from tui.screens.data_filter import Filter, offers
+from tui.screens.data_summary import summary_lines
 from tui.session import Session
 from tui.widgets.token_view import STYLES
 
@@ -60,12 +63,12 @@ async def opened(path, model="not/here", size=(80, 24), ascii_only=False, counte
 
 
 def is_there(screen, counted):
-    return bool(screen._error) or (screen.table is not None and (not counted or screen._stage is None))
+    return bool(screen.error) or (screen.table is not None and (not counted or screen.reading.stage is None))
 
 
 async def until(pilot, condition):
     """Let the console work until `condition` holds."""
-    for _ in range(3000):
+    for _ in range(6000):
         await pilot.pause(0.01)
         if condition():
             return
@@ -75,7 +78,7 @@ async def until(pilot, condition):
 async def open_page(pilot, *keys):
     """Press keys that end on a page, and wait until it is laid out."""
     await pilot.press(*keys)
-    await until(pilot, lambda: pilot.app.screen.page.lines)
+    await until(pilot, lambda: pilot.app.screen.browser.page.lines)
 
 
 def screen_text(pilot):
@@ -84,44 +87,53 @@ def screen_text(pilot):
 
 
 def page_text(pilot):
-    return "\n".join("".join(text for text, _ in line) for line in pilot.app.screen.page.lines)
+    return plain(pilot.app.screen.browser.page.lines)
+
+
+def plain(lines):
+    return "\n".join("".join(text for text, _ in line) for line in lines)
 
 
 async def test_search_finds_chinese_and_esc_shows_all_again(data_file):
     """The list holds only what contains the text, in question, thinking or answer."""
     async with opened(data_file(RECORDS)) as pilot:
         await pilot.press("slash", *"国密", "enter")
+        await until(pilot, lambda: len(pilot.app.screen.browser.records.numbers) == 1)
 
-        assert list(pilot.app.screen.records.numbers) == [0]
+        assert list(pilot.app.screen.browser.records.numbers) == [0]
         assert "containing “国密”" in screen_text(pilot)[2]
         await pilot.press("escape")
-        assert len(pilot.app.screen.records.numbers) == 4
+        assert len(pilot.app.screen.browser.records.numbers) == 4
 
 
 async def test_filter_shows_only_what_was_chosen(data_file):
-    """Every filter that lets something through is offered with its count."""
+    """Every filter that lets something through is offered with its count; those of other kinds add up, esc lets all through."""
     async with opened(data_file(RECORDS)) as pilot:
         screen = pilot.app.screen
-        offered = {(wanted.kind, wanted.value): count for wanted, count in screen.table.filters()}
-        await pilot.press("f", "j", "enter")
+        offered = {(wanted.kind, wanted.value): count for wanted, count in offers(screen.table, ())}
+        await pilot.press("f", "enter")
 
-        assert offered["problems", ""] == 1 and offered["duplicates", ""] == 2 and offered["difficulty", "hard"] == 1
-        assert offered["with_thinking", ""] == 2 and offered["without_thinking", ""] == 1
-        assert list(screen.records.numbers) == [3] and "1 shown: with problems" in screen_text(pilot)[2]
+        assert offered["problem", ""] == 1 and offered["problem", "empty_thinking"] == 1
+        assert offered["alike", "exact"] == 2 and offered["difficulty", "hard"] == 1
+        assert offered["thinking", "with"] == 2 and offered["thinking", "without"] == 1 and offered["thinking", "faulty"] == 1
+        assert list(screen.browser.records.numbers) == [3] and "1 shown: any problem" in screen_text(pilot)[2]
+        await pilot.press("escape")
+        screen.browser._filter((Filter("thinking", "with"), Filter("difficulty", "hard")))
+        assert list(screen.browser.records.numbers) == [2]
 
 
 async def test_record_page_keeps_thinking_and_answer_apart_and_marks_terms(data_file):
     """Thinking and answer have their own heading, sign and style; a term in them is marked; an odd record says why."""
     async with opened(data_file(RECORDS)) as pilot:
         await open_page(pilot, "enter")
-        spans = [span for line in pilot.app.screen.page.lines for span in line]
+        spans = [span for line in pilot.app.screen.browser.page.lines for span in line]
 
         assert ("SM4", "prompt term") in spans and ("┊ ", "edge") in spans and ("┃ ", "key") in spans
         assert any(style.startswith("thinking") and "国密" in text for text, style in spans)
         await pilot.press("right", "right")
         assert "Record 3" in page_text(pilot) and "record 1; d shows them" in page_text(pilot)
         await pilot.press("d")
-        assert list(pilot.app.screen.records.numbers) == [0, 2]
+        assert list(pilot.app.screen.browser.records.numbers) == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -135,10 +147,10 @@ async def test_token_view_underlines_what_is_supervised(data_file, tmp_path, fol
     """Template models start behind their own opening tag, models without tags learn to write it as plain text."""
     async with opened(data_file(RECORDS), folder(tmp_path / "model")) as pilot:
         await open_page(pilot, "t")
-        lines = pilot.app.screen.page.lines
+        lines = pilot.app.screen.browser.page.lines
         tokens = [span for line in lines[lines.index([]) + 1 :] for span in line if span[1] != "edge"]
         cells = [text for text, style in tokens if "supervised" in style and style.split()[0] in ("thinking", "answer")]
-        drawn = {style for style in STYLES.values() if pilot.app.screen.page.style_of(style).underline}
+        drawn = {style for style in STYLES.values() if pilot.app.screen.browser.page.style_of(style).underline}
 
         assert drawn == {style for style in STYLES.values() if "supervised" in style}
         assert "".join(cells).replace("‥", "").endswith(supervised)
@@ -147,9 +159,11 @@ async def test_token_view_underlines_what_is_supervised(data_file, tmp_path, fol
 async def test_missing_model_says_how_to_get_it_and_the_rest_still_works(data_file):
     """No token is guessed at; duplicates, terms and the split are there."""
     async with opened(data_file(RECORDS)) as pilot:
-        await open_page(pilot, "s")
+        await open_page(pilot, "c")
 
-        assert "danlu fetch not/here" in page_text(pilot) and "1 exact duplicates" in page_text(pilot)
+        assert "danlu fetch not/here" in page_text(pilot)
+        await open_page(pilot, "s")
+        assert "1 exact duplicates" in page_text(pilot)
         assert "SM4" in page_text(pilot)
         await pilot.press("p")
         assert "0 of 1 groups" in page_text(pilot)
@@ -159,11 +173,14 @@ async def test_cutoff_moves_and_its_loss_is_shown(data_file, qwen3):
     """[ shortens until examples fall over the edge; the configuration keeps its own value."""
     long = {"instruction": "很长的问题？", "output": "很长的回答。" * 50}
     async with opened(data_file([*RECORDS, long]), qwen3) as pilot:
-        await pilot.press("s")
+        await pilot.press("c")
         assert "Cut-off 1,024" in page_text(pilot) and "0 of 5 examples are longer" in page_text(pilot)
         await pilot.press(*["left_square_bracket"] * 45)
 
-        assert "0 of 5" not in page_text(pilot)
+        assert "0 of 5" not in page_text(pilot) and "answer: 0 tokens lost" not in page_text(pilot)
+        for part in ("prompt", "thinking", "answer", "whole"):
+            await pilot.press("right")
+            assert f"Lengths: {part}" in page_text(pilot)
         assert pilot.app.session.document.values.data.max_seq_length == 1024
 
 
@@ -174,9 +191,9 @@ async def test_screen_and_report_agree(shared_data):
     async with opened(path) as pilot:
         table = pilot.app.screen.table
 
-        assert table.repeats == report.exact_duplicates
+        assert f"{report.exact_duplicates} exact duplicates" in plain(summary_lines(table, UNICODE, False, 80))
         assert len(table.near) == report.near_duplicate_groups
-        assert dict(table.languages) == report.language
+        assert dict(table.texts.languages) == report.language
 
 
 async def test_naughty_strings_come_out_harmless(shared_data, data_file):
@@ -186,9 +203,9 @@ async def test_naughty_strings_come_out_harmless(shared_data, data_file):
     async with opened(data_file(records), counted=False) as pilot:
         screen = pilot.app.screen
         await open_page(pilot, "enter")
-        for position in range(len(screen.records.numbers)):
-            screen.records.position = position
-            shown = "".join(text for line in screen._build(78) for text, _ in line) + "".join(screen.table.row(position)[2:6])
+        for position in range(len(screen.browser.records.numbers)):
+            screen.browser.records.position = position
+            shown = "".join(text for line in screen.browser._build(78) for text, _ in line) + "".join(screen.table.row(position)[2:6])
             assert not HARMFUL.search(shown + screen.table.row(position).words)
         await pilot.press("f")
         assert not any(HARMFUL.search(line) for line in screen_text(pilot))
@@ -198,7 +215,7 @@ async def test_bad_file_is_told_and_what_is_shown_stays(data_file, tmp_path):
     """Another file that cannot be read leaves the one on screen as it is."""
     async with opened(data_file(RECORDS)) as pilot:
         await pilot.press("o", *str(tmp_path / "no.jsonl"), "enter")
-        await until(pilot, lambda: pilot.app.screen._error)
+        await until(pilot, lambda: pilot.app.screen.error)
 
         assert any("no such file" in note.message for note in pilot.app._notifications)
         assert len(pilot.app.screen.table) == 4
@@ -208,7 +225,7 @@ async def test_bad_file_alone_is_told_in_its_place(data_file):
     """With nothing else to show, the page says what is wrong, on which line, and what to do."""
     async with opened(data_file([{"alien": 1}])) as pilot:
         page = " ".join(page_text(pilot).split())
-        assert "data.jsonl:1:" in page and "alien" in page
+        assert "data.jsonl:1:" in page.replace(" ", "") and "alien" in page
         assert "o opens another file" in page
 
 
@@ -227,12 +244,13 @@ async def test_100000_records_scroll_without_widgets_of_their_own(data_file):
     path = data_file({"instruction": f"question {number}", "output": "answer"} for number in range(100_000))
     async with opened(path, counted=False) as pilot:
         screen = pilot.app.screen
+        await until(pilot, lambda: screen.table.dataset.is_complete and len(screen.browser.records.numbers) == 100_000)
         await pilot.press("G")
 
-        assert screen.records.record == 99_999 and "question 99999" in "\n".join(screen_text(pilot))
+        assert screen.browser.records.record == 99_999 and "question 99999" in "\n".join(screen_text(pilot))
         assert len(screen.query("*")) < 20
-        await pilot.press("x")
-        await until(pilot, lambda: screen._stage is None)
+        await pilot.press("i")
+        await until(pilot, lambda: screen.reading.stage is None)
         assert "counting stopped" in screen_text(pilot)[2]
 
 
@@ -243,7 +261,7 @@ async def test_every_page_is_drawn_in_both_languages(data_file, qwen3, language,
     texts.set_language(language)
     async with opened(data_file(RECORDS), qwen3, size, ascii_only) as pilot:
         listed = "\n".join(screen_text(pilot))
-        for keys in ("s", "p", "t", "escape", "enter", "v", "escape", "question_mark", "escape", "f", "escape", "o", "escape"):
+        for keys in ("s", "p", "c", "t", "escape", "enter", "v", "escape", "question_mark", "escape", "f", "escape", "o", "escape"):
             await pilot.press(keys)
             assert any(line.strip() for line in screen_text(pilot))
 

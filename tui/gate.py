@@ -18,6 +18,7 @@ _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\uffff\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )  # fmt: skip
+_ESCAPE = re.compile("⟨U\\+((?:10|0?[0-9A-F])?[0-9A-F]{4})⟩")
 _PRESENTATION = "\ufe0e\ufe0f"
 """Text or emoji style of the character before: dropped, because terminals disagree about the width it gives."""
 
@@ -30,6 +31,22 @@ def safe(text: str) -> str:
 def safe_lines(text: str) -> str:
     """The same with newlines kept."""
     return _CONTROLS.sub(_visible_in_lines, text)
+
+
+def escaped(text: str) -> str:
+    """`text` for an editor: newlines and tabs kept, other controls as ⟨U+001B⟩, and nothing lost: `unescaped` gives it back."""
+    return with_codes(text.replace("⟨U+", "⟨U+27E8⟩U+"))
+
+
+def with_codes(text: str) -> str:
+    """`text` with controls other than newlines and tabs as ⟨U+001B⟩."""
+    return _CONTROLS.sub(_code_of, text)
+
+
+def unescaped(text: str) -> str:
+    """The text that `escaped` was given, or that a person wrote in its way; lone surrogates, which no file can hold, as U+FFFD."""
+    found = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def cells(text: str) -> int:
@@ -78,6 +95,11 @@ def _visible(match: re.Match[str]) -> str:
     if 0xD800 <= code <= 0xDFFF or (code >= 0xFFFC and code <= 0xFFFF):
         return "\ufffd"
     return "" if character in _PRESENTATION else f"⟨U+{code:04X}⟩"
+
+
+def _code_of(match: re.Match[str]) -> str:
+    character = match.group()
+    return character if character in "\n\t" else f"⟨U+{ord(character):04X}⟩"
 
 
 def _visible_in_lines(match: re.Match[str]) -> str:

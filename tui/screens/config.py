@@ -18,10 +18,11 @@ from engine.errors import ModelError
 from tui import gate
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
-from tui.screens.config_dialogs import Differences, OpenConfig, TomlView
+from tui.screens.config_dialogs import Differences, TomlView, likely_configs
 from tui.screens.config_editing import Editing
 from tui.screens.config_form import INFO, KEYS, START, Form, form_lines, matches
 from tui.screens.config_panels import AboutPanel, DerivedPanel
+from tui.screens.open_file import OpenFile
 from tui.texts import tr
 from tui.widgets.dialogs import Ask, Confirm
 from tui.widgets.steady import SteadyView
@@ -202,7 +203,8 @@ class ConfigScreen(DanluScreen):
 
     @work
     async def action_open(self) -> None:
-        if path := await self.app.push_screen_wait(OpenConfig()):
+        asking = OpenFile(tr("config.open_title"), tr("config.open_placeholder"), likely_configs, (".toml",))
+        if path := await self.app.push_screen_wait(asking):
             try:
                 self.editing.open(open_document(path))
             except DanluError as error:

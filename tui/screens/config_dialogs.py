@@ -1,15 +1,13 @@
-"""What the configuration screen opens over itself: the file as TOML, the differences, and the choice of another file."""
+"""What the configuration screen opens over itself: the file as TOML, the differences; and what it offers to open."""
 
-import os
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.config import FieldInfo
@@ -100,66 +98,10 @@ class Differences(ModalScreen[str | None]):
         return Content.assemble((gate.pad(field.key, 34), "bold"), (was, "$text-muted"), f" {arrow} ", now)
 
 
-class OpenConfig(ModalScreen[Path | None]):
-    """Dismissed with a preset or a file: chosen from the list with the arrows, or typed as a path."""
-
-    BINDINGS: ClassVar = [bind("escape", "dismiss(None)", "common.keys.cancel"), bind("down", "into_list", "config.keys.down", show=False)]
-    CSS = BOX.format(name="OpenConfig")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._offered: list[Path] = []
-
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = tr("config.open_title")
-            field = Input(placeholder=tr("config.open_placeholder"))
-            field.cursor_blink = False
-            yield field
-            yield OptionList()
-            yield Static(tr("config.open_keys"), classes="keys", markup=False)
-
-    def on_mount(self) -> None:
-        self._offer("")
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._offer(event.value.strip())
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        typed = Path(os.path.expanduser(event.value.strip()))
-        if event.value.strip() and (os.path.isfile(typed) or not self._offered):
-            self.dismiss(typed)
-        elif self._offered:
-            self.dismiss(self._offered[self.query_one(OptionList).highlighted or 0])
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._offered[event.option_index])
-
-    def on_key(self, event: events.Key) -> None:
-        """Up from the first choice goes back to the path."""
-        options = self.query_one(OptionList)
-        if event.key == "up" and options.has_focus and not options.highlighted:
-            self.query_one(Input).focus()
-            event.stop()
-
-    def action_into_list(self) -> None:
-        if self._offered:
-            self.query_one(OptionList).focus()
-
-    def _offer(self, typed: str) -> None:
-        """Presets and the configurations here whose name or path holds what was typed."""
-        here = sorted(Path(".").glob("*.toml"))
-        likely = [*presets(), *(path for path in here if path.name not in ("pyproject.toml", "keys.toml"))]
-        self._offered = [path for path in likely if typed.lower() in str(path.name).lower()]
-        options = self.query_one(OptionList)
-        options.clear_options()
-        options.add_options([Option(self._line(path)) for path in self._offered])
-        options.highlighted = 0 if self._offered else None
-
-    def _line(self, path: Path) -> Content:
-        about = _first_comment(path)
-        room = max(10, min(94, self.app.size.width * 96 // 100 - 8) - 24)
-        return Content.assemble((gate.pad(gate.safe(path.name.removesuffix(".toml")), 24), "bold"), (gate.clip(about, room), "$text-muted"))
+def likely_configs() -> list[tuple[Path, str]]:
+    """Presets and the configurations here, each with what its first line says."""
+    here = [path for path in sorted(Path(".").glob("*.toml")) if path.name not in ("pyproject.toml", "keys.toml")]
+    return [(path, _first_comment(path)) for path in [*presets(), *here]]
 
 
 def _first_comment(path: Path) -> str:
@@ -167,7 +109,7 @@ def _first_comment(path: Path) -> str:
         line = next(iter(path.read_text(encoding="utf-8").splitlines()), "")
     except (OSError, UnicodeDecodeError):
         return ""
-    return gate.safe(line.lstrip("# ")) if line.startswith("#") else ""
+    return line.lstrip("# ") if line.startswith("#") else ""
 
 
 def _split_comment(line: str) -> tuple[str, str, str]:

@@ -1,28 +1,38 @@
 """A data file read and looked into, step by step, in whatever thread calls it; every finding is told as soon as it is there.
 
-The caller's `tell` may raise to stop. No widgets.
+The caller's `tell` may raise to stop. What was found out about the same content before is not looked for again (`data.findings`).
+No widgets.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import DanluError
 from data.examples import ExampleSettings
+from data.findings import groups_of, lengths_of
 from data.inspection import look_at_texts
-from data.lengths import count_lengths, settings_to_count
-from data.reading import read_file
+from data.lengths import settings_to_count
+from data.proof import prove
+from data.reading import open_file
 from data.splitting import split
-from data.tokenizer import Tokenizer
 from engine import config_file
 from engine.config import Config
 from tui.screens.data_table import RecordTable
 from tui.screens.data_tokenizer import tokenizer_of
 
+PIECE_S = 0.1
+"""Seconds of reading between two looks at what was read."""
+SCANNED = 2_000
+"""Records made searchable between two chances to stop."""
+PROVED_RECORDS = 20_000
+"""Up to so many records the split is proved to leak nothing; it takes seconds."""
+
 
 @dataclass(frozen=True)
 class Stage:
-    """What is being done: read, tokens, duplicates or texts; total 0 = unknown."""
+    """What is being done: read, search, tokens, duplicates, texts or proof; total 0 = unknown."""
 
     name: str
     done: int = 0
@@ -31,16 +41,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Opened:
-    """The records are there; the rest follows."""
+    """The first records are there; the rest follows."""
 
     table: RecordTable
-
-
-@dataclass(frozen=True)
-class TokenizerFound:
-    """Tokens are counted with this one."""
-
-    tokenizer: Tokenizer
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,29 @@ class Finished:
     """The table holds all there is."""
 
 
-Update = Stage | Opened | TokenizerFound | NoTokenizer | Finished
+Update = Stage | Opened | NoTokenizer | Finished
 Tell = Callable[[Update], None]
 
 
 def load_file(path: Path, config: Config, tell: Tell) -> None:
     """Read `path` and look into it as `config` would train on it. Raises DataError for an unusable file."""
     tell(Stage("read"))
-    dataset = read_file(path, config.data.format, limit=config.data.limit)
-    table = RecordTable(dataset, example_settings(config), config.data.max_seq_length, config.data.over_length)
+    data = config.data
+    dataset = open_file(path, data.format, limit=data.limit)
+    table = RecordTable(dataset, example_settings(config), data.max_seq_length, data.over_length)
+    if dataset.is_complete:
+        dataset.index()
+    table.scan(SCANNED)
     tell(Opened(table))
-    table.index_for_search()
+    _read_on(table, tell)
     _count_tokens(table, config, tell)
-    ratios = {"train": 1 - config.data.eval_fraction, "eval": config.data.eval_fraction}
     tell(Stage("duplicates", 0, len(table)))
-    table.set_split(split(table.dataset.records, ratios, config.train.seed, progress=lambda d, n: tell(Stage("duplicates", d, n))))
-    table.set_texts(look_at_texts(table.dataset.records, lambda done, total: tell(Stage("texts", done, total))))
+    table.set_groups(groups_of(dataset, lambda done, total: tell(Stage("duplicates", done, total))))
+    ratios = {"train": 1 - data.eval_fraction, "eval": data.eval_fraction}
+    table.split = split(dataset.records, ratios, config.train.seed, table.groups.tolist())
+    table.set_texts(look_at_texts(dataset.records, lambda done, total: tell(Stage("texts", done, total))))
+    if len(table) <= PROVED_RECORDS:
+        table.proof = prove(table.split, dataset.records, lambda done, total: tell(Stage("proof", done, total)))
     tell(Finished())
 
 
@@ -89,17 +99,25 @@ def configured_path(config: Config, document_path: Path | None) -> Path | None:
     return next((path for path in found if path.exists()), found[0])
 
 
+def _read_on(table: RecordTable, tell: Tell) -> None:
+    """The rest of the file, records listed and searchable as they come. Raises DataError for a file without one usable record."""
+    dataset = table.dataset
+    while not dataset.is_complete:
+        until = time.monotonic() + PIECE_S
+        dataset.index_some(lambda until=until: time.monotonic() > until)
+        table.scan(SCANNED)
+        tell(Stage("read", *dataset.progress))
+    dataset.index()
+    while len(table.index) < len(table):
+        table.scan(SCANNED)
+        tell(Stage("search", len(table.index), len(table)))
+
+
 def _count_tokens(table: RecordTable, config: Config, tell: Tell) -> None:
     tell(Stage("tokens", 0, len(table)))
     try:
-        tokenizer = tokenizer_of(config.model)
+        table.tokenizer = tokenizer_of(config.model)
+        progress = lambda done, total: tell(Stage("tokens", done, total))  # noqa: E731
+        table.set_lengths(lengths_of(table.dataset, table.tokenizer, table.settings, progress).columns)
     except DanluError as error:
         tell(NoTokenizer(str(error)))
-        return
-    tell(TokenizerFound(tokenizer))
-    try:
-        lengths = count_lengths(table.dataset.records, tokenizer, table.settings, lambda done, total: tell(Stage("tokens", done, total)))
-    except DanluError as error:
-        tell(NoTokenizer(str(error)))
-        return
-    table.set_lengths(lengths)

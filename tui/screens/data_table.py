@@ -1,203 +1,313 @@
-"""What the data screen knows about one file: its records as rows, what to filter and search them by. No widgets, no tokens made.
+"""What the data screen knows about one file: a few numbers a record, so that 100,000 are filtered at once. No widgets.
 
-Lengths, groups and parts arrive after the records, from `tui.screens.data_loading`; until then they are empty.
+A row is a record's index, or below zero (-1 is the first) a value of the file that gave no record. Records are read when they are
+shown. Lengths, groups and parts arrive after the records, from `tui.screens.data_loading`; until then they are empty. What a person
+changed (`data.edits`) lies over what the file holds; groups and parts are those of the file.
 """
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from data.conversation import Conversation
-from data.examples import ExampleSettings
-from data.inspection import Texts, duplicate_groups, groups_of_several, is_thinking_fault, remarks_by_record
-from data.lengths import Lengths, longest_by_record
-from data.reading import Dataset
+from data.dataset import Dataset
+from data.edits import Change, Edits
+from data.errors import DanluError
+from data.examples import ANSWER, THINKING, ExampleSettings, build_examples
+from data.inspection import Texts, is_thinking_fault, look_at_texts
+from data.record import Fault, Record
 from data.splitting import Split
+from data.text_index import TextIndex, fold, searchable_text
+from data.tokenizer import Tokenizer
 from tui import gate
 from tui.widgets.record_list import Row
 
 WORDS = 160
 """Characters of a record's beginning that a list row may show."""
 MAX_COLUMN = {"difficulty": 8, "category": 12, "split": 5}
+THINKING_KINDS = ("without", "with", "faulty")
 
 
-class Filter(NamedTuple):
-    """kind: all, problems, with_thinking, without_thinking, over_length, duplicates, near, difficulty, category, split or group."""
+class Now(NamedTuple):
+    """A changed record as it is now. conversation: None when it cannot be used.  lengths: (N, 4), as `RecordTable.lengths`."""
 
-    kind: str = "all"
-    value: str = ""
-
-
-class Shares(NamedTuple):
-    """Examples at a cut-off: longer than it, and of those the ones training would leave out."""
-
-    over: int
-    lost: int
+    conversation: Conversation | None
+    problems: list[Fault]
+    text: bytes
+    lengths: np.ndarray
 
 
-@dataclass
 class RecordTable:
-    """One file as read, and what was found out about it since. terms: records each (name, category) occurs in."""
+    """One file, what was found out about it, and what is being changed in it."""
 
-    dataset: Dataset
-    settings: ExampleSettings
-    cutoff: int
-    over_length: str = "drop"
-    lengths: list[Lengths] = field(default_factory=list)
-    split: Split | None = None
-    terms: Counter[tuple[str, str]] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.remarks = remarks_by_record(self.dataset)
-        groups = duplicate_groups(self.dataset.records)
-        self.exact = {record for members in groups for record in members}
-        self.repeats = sum(len(members) - 1 for members in groups)
+    def __init__(self, dataset: Dataset, settings: ExampleSettings, cutoff: int, over_length: str = "drop", edits: Edits | None = None):
+        self.dataset, self.settings, self.cutoff, self.over_length = dataset, settings, cutoff, over_length
+        self.edits = edits or Edits()
+        self.tokenizer: Tokenizer | None = None
+        self.texts: Texts | None = None
+        self.split: Split | None = None
+        """How the configuration would split the file."""
+        self.proof: dict[str, int] | None = None
+        """Pairs of exact and of near duplicates that the split parts; None until proved."""
+        self.groups = np.zeros(0, dtype=np.int64)
+        """(N,) near-duplicate group of each record; empty until found."""
         self.near: dict[int, list[int]] = {}
-        self._thinks = [record.conversation.has_thinking for record in self.dataset.records]
-        self._labels = {name: _label_counts(self.dataset, name) for name in ("difficulty", "category")}
-        self._tokens: list[int] = []
-        self._ordered: list[int] = []
-        self._uncuttable: list[int] = []
-        self._haystacks: list[str] = []
+        self.remarks: dict[int, list[Fault]] = {}
+        self.faults: dict[int, list[Fault]] = {}
+        self.index = TextIndex()
+        self._seen_remarks = self._seen_faults = 0
+        self._lengths = np.zeros((0, 4), dtype=np.int32)
+        self._tokens = np.zeros(0, dtype=np.int32)
+        self._now: dict[int, Now] = {}
+        self._exact = (0, np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.dataset.records)
 
-    def set_lengths(self, lengths: list[Lengths]) -> None:
-        """Take the token counts of all examples; a record's length is that of its longest example."""
-        longest = longest_by_record(lengths)
-        tokens = [longest[record].whole if record in longest else 0 for record in range(len(self))]
-        # Another thread may be drawing: nothing half filled is ever seen.
-        self.lengths, self._tokens = lengths, tokens
-        self._ordered = sorted(one.whole for one in lengths)
-        self._uncuttable = sorted(one.prompt + one.answer + 1 if one.thinking else one.whole for one in lengths)
+    # What arrives
 
-    def set_split(self, split: Split) -> None:
-        """Take the parts and the near-duplicate groups; groups of one are no groups."""
-        self.near = groups_of_several(split.groups)
-        self.split = split
-        self._labels["split"] = Counter(split.assignment)
+    def scan(self, count: int) -> None:
+        """Make the next `count` records searchable, and take the reader's faults so far."""
+        start = len(self.index)
+        for number in range(start, min(start + count, len(self))):
+            self.index.add(searchable_text(self.dataset.records[number].conversation))
+        self.index.flush()
+        remarks, faults = self.dataset.remarks[self._seen_remarks :], self.dataset.faults[self._seen_faults :]
+        for remark in remarks:
+            self.remarks.setdefault(remark.record, []).append(remark)
+        for fault in faults:
+            self.faults.setdefault(fault.position, []).append(fault)
+        self._seen_remarks, self._seen_faults = self._seen_remarks + len(remarks), self._seen_faults + len(faults)
+
+    def set_lengths(self, columns: np.ndarray) -> None:
+        """columns: as `lengths`."""
+        tokens = np.zeros(len(self), dtype=np.int32)
+        np.maximum.at(tokens, columns[:, 0], columns[:, 1:].sum(axis=1))
+        self._lengths, self._tokens = columns, tokens
+        self.refresh(*self._now)
+
+    def set_groups(self, groups: Sequence[int]) -> None:
+        """Take the near-duplicate group of each record; groups of one are no groups."""
+        numbers = np.asarray(groups, dtype=np.int64)
+        order = np.argsort(numbers, kind="stable")
+        runs = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(order) else []
+        self.near = {int(numbers[run[0]]): run.tolist() for run in runs if len(run) > 1}
+        self.groups = numbers
 
     def set_texts(self, texts: Texts) -> None:
         """Take what the texts show: more remarks, languages, terms."""
         remarks = {record: [*found] for record, found in self.remarks.items()}
         for record, found in texts.remarks.items():
             remarks.setdefault(record, []).extend(found)
-        self.remarks, self.languages, self.terms = remarks, texts.languages, texts.terms
+        self.remarks, self.texts = remarks, texts
 
-    def index_for_search(self) -> None:
-        """Fold the texts of all records, so that a search compares only."""
-        self._haystacks = [_haystack(record.conversation) for record in self.dataset.records]
+    # Columns for filters and pages, an entry a record, changed ones as they are now
+
+    def thinking(self) -> np.ndarray:
+        """(N,) uint8, places in `THINKING_KINDS`."""
+        kinds = np.frombuffer(bytes(self.dataset.records.facts.thinks), dtype=np.uint8)[: len(self)].copy()
+        faulty = [row for row, found in self.remarks.items() if row < len(kinds) and any(map(is_thinking_fault, found))]
+        kinds[faulty] = np.where(kinds[faulty] == 0, 2, kinds[faulty])
+        for row, now in self._now.items():
+            if row >= 0:
+                kinds[row] = 1 if now.conversation and now.conversation.has_thinking else 2 * any(map(is_thinking_fault, now.problems))
+        return kinds
+
+    def labels(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """(N,) uint32 places in the list of all values of difficulty or category."""
+        numbers, names = getattr(self.dataset.records.facts, {"difficulty": "difficulties", "category": "categories"}[name]).column
+        codes, values = np.frombuffer(numbers.tobytes(), dtype=np.uint32)[: len(self)].copy(), [*names]
+        for row, now in self._now.items():
+            if row >= 0 and now.conversation:
+                value = getattr(now.conversation, name)
+                if value not in values:
+                    values.append(value)
+                codes[row] = values.index(value)
+        return codes, values
+
+    def characters(self) -> np.ndarray:
+        """(N,) uint32, of question and answer as in the file."""
+        return np.frombuffer(self.dataset.records.facts.characters.tobytes(), dtype=np.uint32)[: len(self)]
+
+    def token_counts(self) -> np.ndarray:
+        """(N,) int32, of each record's longest example; 0 until counted."""
+        counts = np.zeros(len(self), dtype=np.int32)
+        counts[: len(self._tokens)] = self._tokens
+        for row, now in self._now.items():
+            if row >= 0 and len(self._lengths):
+                counts[row] = _longest(now.lengths)
+        return counts
+
+    def lengths(self) -> np.ndarray:
+        """(N, 4) int32 of record, prompt, thinking, answer, a row an example, without records left out; empty until counted."""
+        if not self._now or not len(self._lengths):
+            return self._lengths
+        kept = self._lengths[~np.isin(self._lengths[:, 0], list(self._now))]
+        return np.concatenate([kept, *(now.lengths for row, now in self._now.items() if not self.is_left_out(row))])
 
     @property
-    def ordered_lengths(self) -> Sequence[int]:
-        """Whole lengths of all examples, upwards."""
-        return self._ordered
+    def is_counted(self) -> bool:
+        """Whether tokens were counted."""
+        return len(self._lengths) > 0
 
-    def tokens(self, record: int) -> int:
+    def exact(self) -> np.ndarray:
+        """Records whose question and answer stand in another one too, upwards."""
+        digests = self.dataset.records.facts.digests
+        if self._exact[0] != len(digests):
+            hashes = np.frombuffer(digests.tobytes(), dtype=np.uint64)
+            _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+            self._exact = (len(hashes), np.flatnonzero(counts[inverse] > 1))
+        return self._exact[1]
+
+    # One row
+
+    def position(self, row: int) -> int:
+        """Its place among all values of the file."""
+        return self.dataset.records.places.position(row) if row >= 0 else self.dataset.refused.position(-row - 1)
+
+    def line(self, row: int) -> int:
+        return self.dataset.records.places.line(row) if row >= 0 else self.dataset.refused.line(-row - 1)
+
+    def change(self, row: int) -> Change | None:
+        """What a person made of it, None when it is as in the file."""
+        return self.edits.of(self.position(row))
+
+    def is_left_out(self, row: int) -> bool:
+        change = self.change(row)
+        return change is not None and change.is_left_out
+
+    def changed_rows(self) -> list[int]:
+        """Rows that are not as in the file."""
+        return sorted(self._now)
+
+    def source(self, row: int) -> Any:
+        """What stands in the file: an object, or the text of a value that is none."""
+        position = self.position(row)
+        raw = self.dataset.raw_at(position)
+        return self.dataset.text_at(position) if raw is None else raw
+
+    def raw(self, row: int) -> Any:
+        """The same with what a person changed."""
+        change = self.change(row)
+        return change.value if change and change.value is not None else self.source(row)
+
+    def conversation(self, row: int) -> Conversation | None:
+        """What the record says now; None when it cannot be used."""
+        if row in self._now:
+            return self._now[row].conversation
+        return self.dataset.records[row].conversation if row >= 0 else None
+
+    def problems(self, row: int) -> list[Fault]:
+        """What is wrong with it, and what is odd about it."""
+        if row in self._now:
+            return self._now[row].problems
+        return self.remarks.get(row, []) if row >= 0 else self.faults.get(self.position(row), [])
+
+    def tokens(self, row: int) -> int:
         """Length of the record's longest example; 0 until counted."""
-        return self._tokens[record] if self._tokens else 0
+        if row in self._now:
+            return _longest(self._now[row].lengths)
+        return int(self._tokens[row]) if 0 <= row < len(self._tokens) else 0
 
-    def shares(self, cutoff: int) -> Shares:
-        """What `cutoff` would do under the configured way with over-length examples."""
-        over = _count_over(self._ordered, cutoff)
-        return Shares(over, _count_over(self._uncuttable, cutoff) if self.over_length == "truncate_thinking" else over)
+    def is_over_length(self, row: int) -> bool:
+        return self.tokens(row) > self.cutoff
 
-    def is_over_length(self, record: int) -> bool:
-        return self.tokens(record) > self.cutoff
-
-    def near_group(self, record: int) -> list[int]:
+    def near_group(self, row: int) -> list[int]:
         """The near duplicates of a record, itself among them; [] when it has none."""
-        return self.near.get(self.split.groups[record], []) if self.split else []
+        return self.near.get(int(self.groups[row]), []) if 0 <= row < len(self.groups) else []
 
-    def thinking(self, record: int) -> str:
-        """with, without or faulty (a thinking block that is empty)."""
-        if self._thinks[record]:
-            return "with"
-        return "faulty" if any(map(is_thinking_fault, self.remarks.get(record, ()))) else "without"
+    def is_exact(self, row: int) -> bool:
+        exact = self.exact()
+        place = int(np.searchsorted(exact, row))
+        return place < len(exact) and exact[place] == row
 
-    def mark(self, record: int) -> str:
-        """The sign in front of a record: problem, duplicate or none."""
-        if record in self.remarks or self.is_over_length(record):
+    def mark(self, row: int) -> str:
+        """The sign in front of a record: what a person did to it, else a problem, else a duplicate."""
+        if change := self.change(row):
+            return "left_out" if change.is_left_out else "changed"
+        if row < 0:
+            return "unusable"
+        if row in self.remarks or self.is_over_length(row):
             return "problem"
-        return "duplicate" if record in self.exact or self.near_group(record) else ""
+        return "duplicate" if self.near_group(row) or self.is_exact(row) else ""
 
-    def row(self, record: int) -> Row:
-        conversation = self.dataset.records[record].conversation
-        words = " ".join(conversation.turns[0].content[:WORDS].split())
+    def row(self, row: int) -> Row:
+        """The row as the list shows it."""
+        conversation = self.conversation(row)
+        words = conversation.turns[0].content[:WORDS] if conversation else str(self.raw(row))[:WORDS]
+        thinks = conversation is not None and conversation.has_thinking
+        is_faulty = not thinks and any(map(is_thinking_fault, self.problems(row)))
         return Row(
-            number=record + 1,
-            mark=self.mark(record),
-            thinking=self.thinking(record),
-            difficulty=gate.safe(conversation.difficulty),
-            category=gate.safe(conversation.category),
-            split=self.split.assignment[record] if self.split else "",
-            tokens=self.tokens(record),
-            is_over_length=self.is_over_length(record),
-            words=gate.safe(words),
+            name=f"{row + 1}" if row >= 0 else f"L{self.line(row)}",
+            mark=self.mark(row),
+            thinking=THINKING_KINDS[1 if thinks else 2 * is_faulty] if conversation or is_faulty else "",
+            difficulty=gate.safe(conversation.difficulty) if conversation else "",
+            category=gate.safe(conversation.category) if conversation else "",
+            split=self.split.assignment[row] if self.split and 0 <= row < len(self.split.assignment) else "",
+            group=f"{self.groups[row] + 1}" if self.near_group(row) else "",
+            tokens=self.tokens(row),
+            is_over_length=self.is_over_length(row),
+            words=gate.safe(" ".join(words.split())),
         )
 
     def widest(self) -> dict[str, int]:
         """Cells each optional column needs; 0 where no record has a value."""
-        return {name: min(_widest(self._labels.get(name, ())), most) for name, most in MAX_COLUMN.items()}
+        parts = max(map(gate.cells, self.split.ratios), default=0) if self.split else 0
+        widths = {name: max(gate.cells(gate.safe(value)) for value in self.labels(name)[1][:200]) for name in ("difficulty", "category")}
+        return {name: min(cells, MAX_COLUMN[name]) for name, cells in (widths | {"split": parts}).items()}
 
-    def select(self, wanted: Filter) -> Sequence[int]:
-        """The records `wanted` lets through, in file order."""
-        count, tokens, cutoff = len(self), self._tokens, self.cutoff
-        match wanted.kind:
-            case "all":
-                return range(count)
-            case "problems":
-                over = {record for record in range(count) if tokens[record] > cutoff} if tokens else set()
-                return sorted(over | self.remarks.keys())
-            case "with_thinking":
-                return [record for record in range(count) if self._thinks[record]]
-            case "without_thinking":
-                return [record for record in range(count) if self.thinking(record) == "without"]
-            case "over_length":
-                return [record for record in range(count) if tokens[record] > cutoff] if tokens else []
-            case "duplicates":
-                return sorted(self.exact)
-            case "near":
-                return sorted(member for members in self.near.values() for member in members)
-            case "group":
-                return self.near.get(int(wanted.value), [])
-            case "split":
-                return self.split.indices(wanted.value) if self.split else []
-        return [record.index for record in self.dataset.records if getattr(record.conversation, wanted.kind) == wanted.value]
+    # Changes and searches
 
-    def filters(self) -> list[tuple[Filter, int]]:
-        """Every filter that lets something through, with how much."""
-        kinds = ("all", "problems", "with_thinking", "without_thinking", "over_length", "duplicates", "near")
-        found = [(Filter(kind), len(self.select(Filter(kind)))) for kind in kinds]
-        for kind, values in self._labels.items():
-            found += [(Filter(kind, value), count) for value, count in values.most_common() if value]
-        return [(wanted, count) for wanted, count in found if count or wanted.kind == "all"]
+    def row_at(self, position: int) -> int:
+        """The row of a place among all values of the file."""
+        index = self.dataset.records.places.find(position)
+        if index is None:
+            refused = self.dataset.refused.find(position)
+            assert refused is not None, position
+            return -refused - 1
+        return index
 
-    def contains(self, record: int, folded: str) -> bool:
-        """Whether the record holds `folded` (a case-folded text) anywhere."""
-        if not self._haystacks:
-            return folded in _haystack(self.dataset.records[record].conversation)
-        return folded in self._haystacks[record]
+    def refresh(self, *rows: int) -> None:
+        """Take what these rows say now; called for each row whose change came or went."""
+        for row in rows:
+            self._now.pop(row, None)
+            if (change := self.change(row)) is None:
+                continue
+            if change.value is None:
+                conversation, problems = self.conversation(row), self.problems(row)
+            else:
+                conversation, problems = self._read(row, change.value)
+            text = fold(searchable_text(conversation) if conversation else str(self.raw(row)))
+            self._now[row] = Now(conversation, problems, text, self._count(row, conversation))
 
+    def search(self, needle: str, tell: Callable[[], None] = lambda: None) -> array:
+        """Records that hold `needle` anywhere, as they are now. tell: called again and again; it may raise to stop."""
+        wanted = fold(needle)
+        found = [row for row in self.index.search(needle, tell) if row not in self._now]
+        changed = [row for row, now in self._now.items() if wanted in now.text]
+        return array("i", sorted([*changed, *found]) if changed else found)
 
-def _haystack(conversation: Conversation) -> str:
-    texts = [conversation.system, conversation.category, conversation.difficulty]
-    for turn in conversation.turns:
-        texts += (turn.content, turn.reasoning or "")
-    return "\n".join(texts).casefold()
+    def _read(self, row: int, raw: dict[str, Any]) -> tuple[Conversation | None, list[Fault]]:
+        conversation, problems = self.dataset.convert(raw)
+        faults = [Fault(self.line(row), problem.field, problem.code, problem.text) for problem in problems]
+        if conversation is not None:
+            faults += look_at_texts([Record(0, self.line(row), conversation, raw)]).remarks.get(0, [])
+        return conversation, faults
 
-
-def _count_over(ordered: Sequence[int], cutoff: int) -> int:
-    return len(ordered) - bisect_left(ordered, cutoff + 1)
-
-
-def _label_counts(dataset: Dataset, name: str) -> Counter[str]:
-    return Counter(getattr(record.conversation, name) for record in dataset.records)
+    def _count(self, row: int, conversation: Conversation | None) -> np.ndarray:
+        """(N, 4) lengths of a record's examples; empty where they cannot be counted."""
+        examples = []
+        if self.tokenizer is not None and conversation is not None:
+            with suppress(DanluError):  # the token view says why
+                examples = build_examples(conversation, self.tokenizer, self.settings, row)
+        parts = [(row, len(one.ids), one.parts.count(THINKING), one.parts.count(ANSWER)) for one in examples]
+        columns = np.array(parts, dtype=np.int32).reshape(-1, 4)
+        columns[:, 1] -= columns[:, 2] + columns[:, 3]
+        return columns
 
 
-def _widest(values: Iterable[str]) -> int:
-    return max((gate.cells(gate.safe(value)) for value in values), default=0)
+def _longest(lengths: np.ndarray) -> int:
+    return int(lengths[:, 1:].sum(axis=1).max()) if len(lengths) else 0

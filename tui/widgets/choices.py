@@ -34,13 +34,17 @@ class Choices(ModalScreen[object]):
     Choices > Vertical {
         width: 56; max-width: 94%; height: auto; max-height: 90%; background: $surface; border: round $primary; padding: 0 1;
     }
+    Choices.wide > Vertical { width: 96; }
+    .ascii Choices > Vertical { border: ascii $primary; }
     Choices OptionList { border: none; background: $surface; padding: 0; max-height: 28; }
     """
     WIDTH = 48
 
-    def __init__(self, title: str, choices: list[Choice], current: object = None):
+    def __init__(self, title: str, choices: list[Choice], current: object = None, wide: bool = False):
+        """wide: as wide as the screen allows, for notes that are texts; they then stand at the left."""
         super().__init__()
         self._title, self._choices, self._current = title, choices, current
+        self.set_class(wide, "wide")
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -62,5 +66,9 @@ class Choices(ModalScreen[object]):
         self.dismiss(None)
 
     def _line(self, choice: Choice) -> Content:
+        text = gate.safe(choice.text)
+        if self.has_class("wide"):
+            room = min(92, self.app.size.width * 94 // 100 - 4)
+            return Content.assemble(gate.pad(text, room // 3), " ", (gate.clip(choice.note, room - room // 3 - 1), "$text-muted"))
         room = self.WIDTH - gate.cells(choice.note) - 1
-        return Content.assemble(gate.pad(gate.safe(choice.text), room), " ", (choice.note, "$text-muted"))
+        return Content.assemble(gate.pad(text, room), " ", (choice.note, "$text-muted"))

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 from tui import gate
 from tui.keymap import bind
 from tui.texts import tr
+from tui.widgets.plain_input import PlainInput
 
 BOX = """
 {name} {{ align: center middle; background: $background 60%; }}
@@ -55,9 +56,7 @@ class Ask(ModalScreen[str | None]):
             box.border_title = Content(gate.safe(self._title))
             if self._text:
                 yield Static(gate.styled(self._text), markup=False)
-            field = Input(gate.safe(self._value), placeholder=self._placeholder)
-            field.cursor_blink = False
-            yield field
+            yield PlainInput(self._value, self._placeholder)
             yield Static(_keys(("⏎", tr("common.keys.accept")), ("esc", tr("common.keys.cancel"))), classes="keys", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

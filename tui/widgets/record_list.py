@@ -1,8 +1,9 @@
 """A list of records that draws only the rows on screen, so 100,000 scroll like ten. It reads no file and judges nothing.
 
-`RecordList` asks its source for a row when it draws it. Positions count the visible (filtered) rows, numbers name records.
+`RecordList` asks its source for a row when it draws it. Positions count the visible (filtered) rows, numbers name them for the source.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -19,24 +20,29 @@ from tui.texts import tr
 from tui.widgets.line_view import LineView
 from tui.widgets.lines import Line
 
-SIGNS = {"with": "◆", "without": "·", "faulty": "✗", "problem": "▲", "duplicate": "=", "": " "}
-ASCII_SIGNS = SIGNS | {"with": "T", "without": "-", "faulty": "x", "problem": "!"}
+SIGNS = {
+    "with": "◆", "without": "·", "faulty": "✗", "problem": "▲", "duplicate": "=", "unusable": "✗", "changed": "✎", "left_out": "⊘", "": " ",
+}  # fmt: skip
+ASCII_SIGNS = SIGNS | {"with": "T", "without": "-", "faulty": "x", "problem": "!", "unusable": "x", "changed": "~", "left_out": "/"}
+MARK_STYLES = {"problem": "bad", "unusable": "bad", "changed": "good"}
 MIN_WORDS = 18
 """Cells that the first words of a record keep; other columns are left out before these."""
 
 
 class Row(NamedTuple):
-    """One record as the list shows it; texts have passed the gate. thinking: with, without or faulty. tokens: 0 = unknown."""
+    """One record as the list shows it; texts have passed the gate. mark, thinking: keys of `SIGNS`. tokens: 0 = unknown.
+    group: of alike records, shown where the list is in their order."""
 
-    number: int
-    mark: str
-    thinking: str
-    difficulty: str
-    category: str
-    split: str
-    tokens: int
-    is_over_length: bool
-    words: str
+    name: str
+    mark: str = ""
+    thinking: str = ""
+    difficulty: str = ""
+    category: str = ""
+    split: str = ""
+    tokens: int = 0
+    is_over_length: bool = False
+    words: str = ""
+    group: str = ""
 
 
 class RecordList(LineView):
@@ -71,10 +77,10 @@ class RecordList(LineView):
         super().__init__(**options)
         self.numbers: Sequence[int] = ()
         self.position = 0
-        self._row: Callable[[int], Row] = lambda record: Row(record, "", "", "", "", "", 0, False, "")
+        self._row: Callable[[int], Row] = lambda number: Row(str(number))
         self._signs = ASCII_SIGNS if ascii_only else SIGNS
         self._cursor = (ASCII if ascii_only else UNICODE).current
-        self._widest = {"difficulty": 0, "category": 0, "split": 0}
+        self._widest: dict[str, int] = {}
 
     @property
     def record(self) -> int | None:
@@ -90,6 +96,12 @@ class RecordList(LineView):
         self.move_to(self._position_of(record) if record is not None else 0)
         self.refresh()
         self.post_message(self.Moved(self.record))
+
+    def grow(self, numbers: Sequence[int], widest: dict[str, int]) -> None:
+        """Show more rows behind those that are shown."""
+        self.numbers = numbers
+        self.virtual_size = Size(self.size.width, len(numbers) + 1)
+        self.set_columns(widest)
 
     def set_columns(self, widest: dict[str, int]) -> None:
         """Draw again what is on screen: the source's values, and with them `widest`, may have changed."""
@@ -144,12 +156,13 @@ class RecordList(LineView):
 
     def _position_of(self, record: int) -> int:
         if isinstance(self.numbers, range):
-            return record
-        return next((position for position, shown in enumerate(self.numbers) if shown >= record), 0)
+            return record if self.numbers.step > 0 else -record - 1
+        return next((position for position, shown in enumerate(self.numbers) if shown == record), bisect_left(self.numbers, record))
 
     def _columns(self, width: int) -> dict[str, int]:
         """Cells of each column in order; what does not fit beside the first words is left out, least needed first."""
-        columns = {"number": max(len(f"{len(self.numbers)}"), 4), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
+        largest = max(self.numbers[-1] + 1, len(self.numbers)) if self.numbers else 0
+        columns = {"name": max(len(f"{largest}"), 5), "mark": 1, "thinking": 1, **self._widest, "tokens": 6}
         for least in ("split", "category", "difficulty", "tokens"):
             if width - sum(size + 1 for size in columns.values() if size) >= MIN_WORDS + 2:
                 break
@@ -159,22 +172,20 @@ class RecordList(LineView):
     def _heading(self, width: int) -> Line:
         columns = self._columns(width)
         names = {name: "" if name in ("mark", "thinking") else tr(f"data.column_{name}") for name in columns}
-        cells = [pad(names[name], size, right=name in ("number", "tokens")) for name, size in columns.items()]
+        cells = [pad(names[name], size, right=name in ("name", "tokens", "group")) for name, size in columns.items()]
         return [("  " + " ".join(cells) + " " + tr("data.column_words"), "dim")]
 
     def _line(self, row: Row, width: int, is_cursor: bool) -> Line:
         line: Line = [(self._cursor + " " if is_cursor else "  ", "key")]
         for name, size in self._columns(width).items():
             text, style = self._cell(row, name)
-            line += [(pad(text, size, right=name in ("number", "tokens")), style), (" ", "")]
+            line += [(pad(text, size, right=name in ("name", "tokens", "group")), style), (" ", "")]
         return [*line, (row.words, "")]
 
     def _cell(self, row: Row, name: str) -> tuple[str, str]:
         match name:
-            case "number":
-                return str(row.number), "dim"
             case "mark":
-                return self._signs[row.mark], "bad" if row.mark == "problem" else "warn"
+                return self._signs[row.mark], MARK_STYLES.get(row.mark, "warn")
             case "thinking":
                 return self._signs[row.thinking], {"with": "good", "faulty": "bad"}.get(row.thinking, "dim")
             case "tokens":

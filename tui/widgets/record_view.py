@@ -27,14 +27,24 @@ class Look(NamedTuple):
 
 def record_lines(conversation: Conversation, facts: Line, problems: Sequence[str], look: Look, width: int) -> list[Line]:
     """facts: what stands above the texts.  problems: one sentence each; may hold outside text."""
-    lines = wrap(facts, width)
-    warning = "! " if look.ascii_only else "▲ "
-    for problem in problems:
-        lines += wrap([(warning, "warn"), (gate.safe(problem), "warn")], width, "  ")
+    lines = _head(facts, problems, look, width)
     if conversation.system:
         lines += _section(tr("data.part_system"), conversation.system, "prompt", look, width)
     for turn in conversation.turns:
         lines += _turn_lines(turn, look, width)
+    return lines
+
+
+def raw_lines(text: str, facts: Line, problems: Sequence[str], look: Look, width: int) -> list[Line]:
+    """What is no conversation, as it stands in the file."""
+    return _head(facts, problems, look, width) + _section(tr("data.part_raw"), text, "prompt", look, width)
+
+
+def _head(facts: Line, problems: Sequence[str], look: Look, width: int) -> list[Line]:
+    lines = wrap(facts, width)
+    warning = "! " if look.ascii_only else "▲ "
+    for problem in problems:
+        lines += wrap([(warning, "warn"), (gate.safe(problem), "warn")], width, "  ")
     return lines
 
 

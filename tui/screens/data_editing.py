@@ -1,0 +1,165 @@
+"""Edits of the file on the data screen: the fields of a record as choices, one of them in an editor, steps back and forth, the journal.
+
+What an edit is and where it is kept is `data.edits` and `data.edit_journal`; this asks the person.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from data import fields
+from data.edit_journal import Draft, EditJournal
+from data.edits import Change, Edits, Entry, Made, digest
+from data.errors import DataError
+from data.json_values import decode
+from tui import gate
+from tui.screens.data_table import RecordTable
+from tui.texts import tr
+from tui.widgets.choices import Choice, Choices
+from tui.widgets.text_editor import TextEditor
+
+PREVIEW = 60
+WHOLE: fields.Path = ()
+
+
+def journal_of(source: Path) -> EditJournal:
+    """The journal of a data file, with the console's state: it is no cache that may be thrown away."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return EditJournal(Path(state) / "danlu" / "edits", source)
+
+
+class Editing:
+    """table: whose records are edited; its edits are told to the journal. Raises DataError where that cannot be written: the edit stays.
+
+    waiting: whether an earlier console left edits that nobody has been asked about.
+    """
+
+    def __init__(self, table: RecordTable):
+        self._table = table
+        self.journal = journal_of(table.dataset.path)
+        self._entries, self._draft = self.journal.entries(), self.journal.draft()
+        self.waiting = bool(self._entries or self._draft) and not self.journal.is_held_elsewhere()
+        table.edits = Edits(self.journal.note)
+
+    async def offer_recovery(self, app: App) -> int:
+        """Ask whether the edits of a console that died are wanted; return how many records have changed since and keep theirs not."""
+        self.waiting = False
+        restored, stale = self._still_true(self._entries)
+        count = sum(isinstance(entry, Made) for entry in restored)
+        text = tr("data.recover", count=count) if count else tr("data.recover_draft")
+        choices = [Choice("restore", tr("data.recover_yes")), Choice("aside", tr("data.recover_no"))]
+        if await app.push_screen_wait(Choices(text, choices)) == "aside":
+            self.set_aside()
+            return 0
+        self._table.edits.replay(restored)
+        self._table.refresh(*map(self._table.row_at, self._table.edits.positions()))
+        if self._draft and self._is_true(self._draft.position, self._draft.of):
+            await self._type(app, self._table.row_at(self._draft.position), self._draft.path, self._draft.text)
+        return stale
+
+    def set_aside(self) -> None:
+        """Leave earlier edits alone under another name."""
+        if self._entries:
+            self.journal.set_aside()
+        self.journal.note_draft(None)
+
+    async def edit(self, app: App, row: int) -> bool:
+        """Ask for a field of a row and type it anew; return whether anything was changed."""
+        raw = self._table.raw(row)
+        path = await self._ask_field(app, raw) if isinstance(raw, dict) else WHOLE
+        return path is not None and await self._type(app, row, path)
+
+    def leave_out(self, rows: Sequence[int]) -> None:
+        """Leave rows out of what will be saved; if all of them are left out already, take them in again."""
+        are_out = all(map(self._table.is_left_out, rows))
+        self._make(self._change(row, self._changed_value(row), not are_out) for row in rows)
+
+    def undo(self) -> list[int] | None:
+        """Take back the last step; the rows it was about, None when there is none."""
+        return self._rows_of(self._table.edits.undo())
+
+    def redo(self) -> list[int] | None:
+        return self._rows_of(self._table.edits.redo())
+
+    def close(self) -> None:
+        self.journal.close()
+
+    async def _ask_field(self, app: App, raw: dict[str, Any]) -> fields.Path | None:
+        found = [(path, text) for path, text in fields.fields(raw) if path]
+        choices = [Choice(path, fields.path_name(path), gate.safe(" ".join(text[:PREVIEW].split()))) for path, text in found]
+        choices.append(Choice(WHOLE, tr("data.edit_whole"), tr("data.edit_whole_about")))
+        answer = await app.push_screen_wait(Choices(tr("data.edit_title"), choices, wide=True))
+        return answer if isinstance(answer, tuple) else None
+
+    async def _type(self, app: App, row: int, path: fields.Path, draft: str | None = None) -> bool:
+        """Let one field be typed until it can be used or is left as it was."""
+        raw = self._table.raw(row)
+        before = fields.as_text(fields.value_at(raw, path))
+        title = tr("data.edit_of", field=fields.path_name(path) or tr("data.edit_whole"), line=f"{self._table.line(row):,}")
+        position, of = self._table.position(row), digest(self._table.source(row))
+        while True:
+            note = lambda text: self.journal.note_draft(Draft(position, path, text, of))  # noqa: E731
+            typed = await app.push_screen_wait(TextEditor(title, before, note, draft))
+            if typed is None:
+                break
+            try:
+                value = _object(typed) if path == WHOLE else fields.replaced(raw, path, typed)
+            except DataError as error:
+                app.notify(gate.safe_lines(str(error)), severity="error", timeout=12, markup=False)
+                draft = typed
+                continue
+            self._make([self._change(row, value, False)])
+            break
+        self.journal.note_draft(None)
+        return typed is not None
+
+    def _change(self, row: int, value: dict[str, Any] | None, is_left_out: bool) -> Change:
+        source = self._table.source(row)
+        return Change(self._table.position(row), digest(source), None if value == source else value, is_left_out)
+
+    def _changed_value(self, row: int) -> dict[str, Any] | None:
+        change = self._table.change(row)
+        return change.value if change else None
+
+    def _make(self, changes: Iterable[Change]) -> None:
+        made = tuple(changes)
+        try:
+            self._table.edits.make(made)
+        finally:
+            self._table.refresh(*(self._table.row_at(change.position) for change in made))
+
+    def _rows_of(self, step: Made | None) -> list[int] | None:
+        if step is None:
+            return None
+        rows = [self._table.row_at(change.position) for change in step.changes]
+        self._table.refresh(*rows)
+        return rows
+
+    def _still_true(self, entries: list[Entry]) -> tuple[list[Entry], int]:
+        """The entries without changes of records that are others in the file now, and how many those are."""
+        kept: list[Entry] = []
+        stale: set[int] = set()
+        for entry in entries:
+            if isinstance(entry, Made):
+                wrong = {change.position for change in entry.changes if not self._is_true(change.position, change.of)}
+                stale |= wrong
+                kept.append(Made(tuple(change for change in entry.changes if change.position not in wrong)))
+            else:
+                kept.append(entry)
+        return kept, len(stale)
+
+    def _is_true(self, position: int, of: str) -> bool:
+        return position < self._table.dataset.values and digest(self._table.source(self._table.row_at(position))) == of
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A record from its JSON. Raises DataError."""
+    value = decode(text.encode())
+    if value.fault is not None:
+        raise DataError(value.fault[1])
+    if not isinstance(value.value, dict):
+        raise DataError(f"a record must be an object in braces, but this is {type(value.value).__name__}; write it as {{…}}")
+    return value.value
