@@ -64,6 +64,10 @@ class Data(_Section):
         Literal["auto", "alpaca", "sharegpt", "messages", "query_response"],
         Meta(description="Record layout; auto detects it and says what it found."),
     ] = "auto"
+    columns: Annotated[
+        list[str],
+        Meta(description="Fields to be read under other names, such as ['query=提问', 'response=回答']; empty reads them as they are."),
+    ] = []
     max_seq_length: Annotated[
         int,
         Meta(ge=16, le=1_048_576, description="Longest example in tokens, prompt included."),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from data.reading import read_file
+from data.reading import open_file
 from engine import model_source
 from engine.config import Config, Data, Model, Run
 from engine.config_file import Document, read_resolved, resolve, write_resolved
@@ -24,7 +24,7 @@ from engine.run_directory import RunDirectory, create, free_name
 from tui.summary import summarise
 
 READ_WHOLE_BYTES = 64 << 20
-"""A data file up to this size is read until its first usable record before a run is made; a larger one only opened."""
+"""A data file up to this size is read until its first usable record before a run is made; of a larger one, its first rows."""
 START_PATIENCE_S = 20.0
 """An engine takes its lock within a second; on a cold disk Python alone may need several."""
 RESERVED = ("", "bundled", model_source.DEMO)
@@ -95,10 +95,9 @@ def check_data(data: Data) -> None:
     if not data.path:
         raise ConfigError("data.path is empty; name a data file (--set data.path=FILE), or 'bundled' for the set that ships with Danlu")
     for path in filter(None, (data.path, data.eval_path)):
-        if _size(path) <= READ_WHOLE_BYTES:
-            read_file(Path(path), data.format, data.strict, limit=1)
-        else:
-            Path(path).open("rb").close()
+        dataset = open_file(Path(path), data.format, data.strict, 1, data.columns)
+        if not dataset.records and dataset.progress[1] <= READ_WHOLE_BYTES:
+            dataset.index()
 
 
 def check_model(model: Model) -> None:

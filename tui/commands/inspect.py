@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the report; a file with faulty records is reported, not refused."""
-    dataset = read_file(data_path(options.data), options.format)
+    dataset = read_file(data_path(options.data), options.format, columns=options.column)
     line = ProgressLine()
 
     def tell(stage: str, done: int, total: int) -> None:

@@ -63,7 +63,7 @@ def _epoch_tokens(config: Config) -> int | None:
         tokenizer = tokenizer_of(config.model)
     except ModelError:
         return None
-    records = len(read_file(Path(config.data.path), config.data.format, limit=config.data.limit).records)
+    records = len(read_file(Path(config.data.path), config.data.format, limit=config.data.limit, columns=config.data.columns).records)
     limit = min(records, COUNTED_RECORDS)
     names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
     values = {name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names} | {"limit": limit}

@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """The record layout, for commands that read a data file."""
+    """The record layout and its names of fields, for commands that read a data file."""
     parser.add_argument("--format", choices=("auto", *FORMATS), default="auto", metavar="FORMAT",
                         help=tr("cli.option.format", formats=", ".join(("auto", *FORMATS))))  # fmt: skip
+    parser.add_argument("--column", metavar="NAME=THEIRS", action="append", default=[], help=tr("cli.option.column"))
 
 
 def data_path(name: str) -> Path:
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     files = {part: options.out / f"{part}.jsonl" for part in ratios}
     _refuse_to_overwrite([*files.values(), options.out / "split.json"])
     keep = read_split(options.keep.expanduser()) if options.keep else None
-    dataset = read_file(data_path(options.data), options.format)
+    dataset = read_file(data_path(options.data), options.format, columns=options.column)
     if dataset.faults:
         first = dataset.faults[0]
         output.narrate(tr("cli.split.invalid", n=dataset.invalid, line=first.line, text=safe(first.text)))

@@ -88,7 +88,7 @@ class FactFinder:
             file = Path(data.path).stat()
             if file.st_size > READ_WHOLE_BYTES:
                 return DataFacts(data.path)
-            place = (data.path, file.st_size, file.st_mtime_ns, data.format, data.strict, data.limit)
+            place = (data.path, file.st_size, file.st_mtime_ns, data.format, data.strict, data.limit, tuple(data.columns))
             key = (place, config.model, data, config.train.seed)
             if key not in self._measured:
                 self._measured[key] = _measure(config, self._dataset(place))
@@ -101,8 +101,8 @@ class FactFinder:
     def _dataset(self, place: tuple) -> Dataset:
         """The file's records; one file is kept at a time."""
         if place not in self._datasets:
-            path, _, _, layout, strict, limit = place
-            self._datasets = {place: read_file(path, layout, strict, limit)}
+            path, _, _, layout, strict, limit, columns = place
+            self._datasets = {place: read_file(path, layout, strict, limit, columns)}
         return self._datasets[place]
 
 

@@ -66,7 +66,7 @@ def load_file(path: Path, config: Config, tell: Tell) -> None:
     """Read `path` and look into it as `config` would train on it. Raises DataError for an unusable file."""
     tell(Stage("read"))
     data = config.data
-    dataset = open_file(path, data.format, limit=data.limit)
+    dataset = open_file(path, data.format, limit=data.limit, columns=data.columns)
     table = RecordTable(dataset, example_settings(config), data.max_seq_length, data.over_length)
     if dataset.is_complete:
         dataset.index()
