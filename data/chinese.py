@@ -1,41 +1,36 @@
-"""Chinese text: widths made uniform, words, shares of languages, signs of damage. Cryptography terms are `data.terms`.
+"""Chinese text: widths made uniform, shares of languages, Simplified or Traditional, characters that show nothing.
 
-Words are rjieba's, which segments as jieba 0.42 does at sixteen times its speed (docs/log.md).
+Words are `data.words`, text in the wrong encoding `data.mojibake`, cryptography terms `data.terms`.
 """
 
+import functools
 import re
 import unicodedata
 from typing import NamedTuple
 
-import rjieba
+from data.errors import DataError
 
 _WIDTHS = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))} | {0x3000: 0x20}
 """Full-width letters, digits and space; full-width punctuation belongs to Chinese and stays."""
 
-_SCRIPTS = {
-    "zh": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"),
-    "en": re.compile("[A-Za-z]+"),
-    "ja": re.compile("[\u3040-\u30ff]"),
-    "ko": re.compile("[\uac00-\ud7af]"),
-    "ru": re.compile("[\u0400-\u04ff]+"),
+_WIDE = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\u3000]")
+_WORDS = {"en": re.compile("[A-Za-z]+"), "ru": re.compile("[\u0400-\u04ff]+")}
+_CHARACTERS = {
+    "zh": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+"),
+    "ja": re.compile("[\u3040-\u30ff]+"),
+    "ko": re.compile("[\uac00-\ud7af]+"),
 }
 """A word of an alphabet counts as much as a Chinese character: both are about one token."""
 
-_HAN_RUN = re.compile("[\u3400-\u9fff\ue000-\uf8ff\ufe30-\ufe6f\u2500-\u257f\u20ac]{6,}")
-_CHINESE = re.compile("[\x20-\x7e]*(?:[\u2010-\u2026\u3000-\u303f\u3400-\u9fff\uff00-\uffef][\x20-\x7e]*)+")
-_LATIN_RUN = re.compile("[\x80-\xff\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]{2,}")
-_CP1252 = {bytes([byte]).decode("cp1252"): byte for byte in range(0x80, 0xA0) if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
-_UTF8_SEQUENCE = re.compile(
-    b"[\xc2\xc3][\x80-\xbf]|[\xe2-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}"
-)
-"""Two-byte sequences only of Latin letters: other leads occur in real words, as in "VOCÊ…"."""
-_RUINS = ("\ufffd", "锟斤拷", "烫烫烫", "屯屯屯")
-"""What is left when text was decoded wrongly and saved: nothing brings it back."""
-
+_PRESENTATION = re.compile("[\u2e9f\u2ef3\u2f00-\u2fd5\ufb00-\ufb06]")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
+
+
+_FEW = 3
+"""Characters of the other script that occur in any text, as in the name 甄嬛."""
 
 
 class Invisible(NamedTuple):
@@ -48,32 +43,64 @@ class Invisible(NamedTuple):
 def normalise(text: str) -> str:
     """Composed characters, half-width letters and digits, plain line ends, no invisible characters; wording is untouched."""
     # The invisible go first: one of them between a letter and its accent would keep the two from being composed.
+    return composed(half_width(plain_line_ends(without_invisible(text))))
+
+
+def without_invisible(text: str) -> str:
+    """The text without what `invisible_characters` finds."""
     hidden = {invisible.start for invisible in invisible_characters(text)}
-    shown = "".join(character for place, character in enumerate(text) if place not in hidden) if hidden else text
-    return unicodedata.normalize("NFC", shown.replace("\r\n", "\n").replace("\r", "\n").translate(_WIDTHS))
+    return "".join(character for place, character in enumerate(text) if place not in hidden) if hidden else text
 
 
-def words(text: str) -> list[str]:
-    """The text cut into words, nothing left out: Chinese as `jieba.lcut` cuts it, while names such as `is_prime` stay whole."""
-    return rjieba.cut(text)
+def plain_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def half_width(text: str) -> str:
+    """Full-width letters, digits and spaces in half width, as in Unicode's NFKC; full-width punctuation is Chinese and stays."""
+    return text.translate(_WIDTHS) if _WIDE.search(text) else text
+
+
+def whole_characters(text: str) -> str:
+    """Radicals and ligatures that PDF files leave for characters (⼯ for 工, ﬁ for fi), as in NFKC; ², ① and ½ stay what they are."""
+    return _PRESENTATION.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+
+
+def composed(text: str) -> str:
+    """Letters and their accents as one character (NFC)."""
+    return unicodedata.normalize("NFC", text)
+
+
+def simplified(text: str) -> str:
+    """The text in Simplified characters, by OpenCC's word lists. Raises DataError where OpenCC is not installed."""
+    return _converter("t2s").convert(text)
+
+
+def traditional(text: str) -> str:
+    """The text in Traditional characters, by OpenCC's word lists. Raises DataError where OpenCC is not installed."""
+    return _converter("s2t").convert(text)
+
+
+def script_of(text: str) -> str:
+    """simplified, traditional, mixed, or '' for a text that holds no character which differs between the two.
+
+    A character counts when only one of GB 2312 and Big5 has it; a tenth of the other kind, three at least, makes a text mixed.
+    """
+    simple, other = (sum(map(len, pattern.findall(text))) for pattern in _one_script_only())
+    if min(simple, other) >= _FEW and min(simple, other) * 10 >= simple + other:
+        return "mixed"
+    return "simplified" if simple > other else "traditional" if other else ""
 
 
 def language_shares(text: str) -> dict[str, float]:
     """Share of each language's units (characters, or words of an alphabet), largest first; {} for a text without letters."""
-    counts = {language: len(pattern.findall(text)) for language, pattern in _SCRIPTS.items()}
+    counts = {language: len(pattern.findall(text)) for language, pattern in _WORDS.items()}
+    counts |= {language: sum(map(len, pattern.findall(text))) for language, pattern in _CHARACTERS.items()}
     if counts["ja"] * 5 > counts["zh"]:
         # Japanese is written with kana and Han together; a single の in a Chinese text is decoration.
         counts["ja"], counts["zh"] = counts["ja"] + counts["zh"], 0
     total = sum(counts.values())
     return {language: count / total for language, count in sorted(counts.items(), key=lambda pair: -pair[1]) if count}
-
-
-def looks_garbled(text: str) -> bool:
-    """Whether the text was once decoded with the wrong encoding: UTF-8 read as GBK or Latin, or already lost."""
-    if any(ruin in text for ruin in _RUINS):
-        return True
-    runs = (_HAN_RUN.finditer(text), _is_utf8_as_gbk), (_LATIN_RUN.finditer(text), _is_utf8_as_latin)
-    return any(is_garbled(run[0]) for found, is_garbled in runs for run in found)
 
 
 def invisible_characters(text: str) -> list[Invisible]:
@@ -85,24 +112,23 @@ def invisible_characters(text: str) -> list[Invisible]:
     ]
 
 
-def _is_utf8_as_gbk(run: str) -> bool:
-    """Chinese that encodes in GBK to valid UTF-8 is no coincidence from six characters on (four still meet it in real data)."""
-    encoded = run.encode("gb18030", "ignore")
-    # A run may start or end in the middle of a character of the original.
-    for start in range(3):
-        for end in range(len(encoded), max(start, len(encoded) - 3), -1):
-            try:
-                decoded = encoded[start:end].decode("utf-8")
-            except UnicodeDecodeError:
-                continue
-            if _CHINESE.fullmatch(decoded):
-                return True
-    return False
+@functools.cache
+def _one_script_only() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Runs of characters that only GB 2312 (Simplified) has, and of those that only Big5 (Traditional) has."""
+    han = [chr(code) for code in range(0x4E00, 0xA000)]
+    sets = [{character for character in han if character.encode(codec, "ignore")} for codec in ("gb2312", "big5")]
+    simple, other = "".join(sorted(sets[0] - sets[1])), "".join(sorted(sets[1] - sets[0]))
+    return re.compile(f"[{simple}]+"), re.compile(f"[{other}]+")
 
 
-def _is_utf8_as_latin(run: str) -> bool:
-    encoded = bytes(_CP1252.get(character, ord(character)) for character in run if character in _CP1252 or ord(character) < 256)
-    return _UTF8_SEQUENCE.search(encoded) is not None
+@functools.cache
+def _converter(direction: str):
+    """OpenCC's converter; it is an optional package, loaded when asked for."""
+    try:
+        import opencc  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise DataError("Traditional and Simplified are converted by OpenCC, which is not installed; pip install opencc") from None
+    return opencc.OpenCC(direction)
 
 
 def _belongs_to_emoji(text: str, place: int) -> bool:

@@ -11,19 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from data import thinking
-from data.chinese import invisible_characters, language_shares, looks_garbled
-from data.conversation import Conversation
 from data.examples import ExampleSettings
 from data.facts import facts_of
 from data.findings import groups_of, lengths_of
 from data.lengths import Percentiles, percentiles_by_part
 from data.reading import Dataset, Fault, Record
-from data.terms import find_terms
+from data.text_checks import Texts, look_at_texts
 from data.tokenizer import Tokenizer
 
 EXAMPLE_LINES = 5
-NO_LETTERS = "none"
-"""Language of a record without a letter."""
 
 THINKING_FAULTS = frozenset({*thinking.FAULTS, "tag_in_reasoning", "two_reasonings"})
 """Codes of faults in the thinking of a record, usable or not."""
@@ -33,20 +29,26 @@ Progress = Callable[[str, int, int], None]
 
 
 class ProblemCount(Struct, frozen=True):
-    """count: occurrences.  lines: of the first ones.  text: the first one's sentence.  is_usable: the records can be trained on."""
+    """count: occurrences.  lines: of the first ones.  text: the first one's sentence.  is_usable: the records can be trained on.
+
+    records: numbers, from 1, of all the usable records behind it, each once; [] for records that cannot be used, which have no number.
+    """
 
     count: int
     lines: list[int]
     text: str
     is_usable: bool
+    records: list[int] = []
 
 
 class ThinkingCounts(Struct, frozen=True, rename={"with_": "with"}):
-    """with, without: usable records.  faulty: records whose block is empty, and those refused for their thinking."""
+    """with, without: usable records.  faulty: records whose block is empty, and those refused for their thinking.
+    share: of the usable records with thinking, 0 to 1."""
 
     with_: int
     without: int
     faulty: int
+    share: float = 0.0
 
 
 class Inspection(Struct, frozen=True):
@@ -54,8 +56,8 @@ class Inspection(Struct, frozen=True):
     exact_duplicates: usable records whose question and answer repeat those of an earlier one.
 
     near_duplicate_groups: groups of two and more records alike, exact duplicates among them; near_duplicate_records: in them.
-    tokens: by part, None without a tokenizer.  difficulty, category, language, terms: usable records by value, most first;
-    records without a label are not among the first two.
+    tokens: by part, None without a tokenizer.  difficulty, category, language, script (of Chinese texts), terms: usable records by
+    value, most first; records without a label are not among the first two.
     """
 
     path: str
@@ -74,19 +76,12 @@ class Inspection(Struct, frozen=True):
     difficulty: dict[str, int]
     category: dict[str, int]
     language: dict[str, int]
+    script: dict[str, int]
     terms: dict[str, int]
 
     def to_json(self) -> str:
         """The report for programs, UTF-8 text kept."""
         return msgspec.json.format(msgspec.json.encode(self)).decode()
-
-
-class Texts(Struct):
-    """What the texts of a file show. remarks: by record.  languages: records by main language.  terms: records by (name, category)."""
-
-    remarks: dict[int, list[Fault]]
-    languages: Counter[str]
-    terms: Counter[tuple[str, str]]
 
 
 def inspect(
@@ -100,7 +95,7 @@ def inspect(
         lengths = lengths_of(dataset, tokenizer, settings or ExampleSettings(), lambda done, total: tell("tokens", done, total))
     groups = groups_of(dataset, lambda done, total: tell("duplicates", done, total))
     near = groups_of_several(groups)
-    texts = look_at_texts(records, lambda done, total: tell("texts", done, total))
+    texts: Texts = look_at_texts(records, lambda done, total: tell("texts", done, total))
     remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
     return Inspection(
         path=str(dataset.path),
@@ -119,6 +114,7 @@ def inspect(
         difficulty=count_labels(records, "difficulty"),
         category=count_labels(records, "category"),
         language=dict(texts.languages.most_common()),
+        script=dict(texts.scripts.most_common()),
         terms={name: count for (name, _), count in texts.terms.most_common()},
     )
 
@@ -144,7 +140,8 @@ def count_thinking(dataset: Dataset) -> ThinkingCounts:
     empty = sum(any(is_thinking_fault(fault) for fault in faults) for faults in remarks_by_record(dataset).values())
     refused = len({fault.position for fault in dataset.faults if is_thinking_fault(fault)})
     with_thinking = dataset.records.facts.with_thinking()
-    return ThinkingCounts(with_thinking, len(dataset.records) - with_thinking - empty, empty + refused)
+    share = round(with_thinking / max(len(dataset.records), 1), 4)
+    return ThinkingCounts(with_thinking, len(dataset.records) - with_thinking - empty, empty + refused, share)
 
 
 def is_thinking_fault(fault: Fault) -> bool:
@@ -171,7 +168,8 @@ def count_problems(
         for code, same in sorted(by_code.items(), key=lambda pair: -len(pair[1])):
             lines = [fault.line for fault in same[:EXAMPLE_LINES]]
             count = max(len(same), (counts or {}).get(code, 0))
-            found.setdefault(code, ProblemCount(count, lines, same[0].text, is_usable))
+            records = dict.fromkeys(fault.record + 1 for fault in same if fault.record >= 0)
+            found.setdefault(code, ProblemCount(count, lines, same[0].text, is_usable, list(records)))
     return found
 
 
@@ -180,32 +178,3 @@ def count_labels(records: Sequence[Record], name: str) -> dict[str, int]:
     facts = facts_of(records)
     counts = Counter({"difficulty": facts.difficulties, "category": facts.categories}[name])
     return {value: count for value, count in counts.most_common() if value}
-
-
-def look_at_texts(records: Sequence[Record], progress: Callable[[int, int], None] | None = None) -> Texts:
-    """Damage, languages and cryptography terms in what the records say."""
-    found = Texts({}, Counter(), Counter())
-    for record in records:
-        if progress and record.index % 64 == 0:
-            progress(record.index, len(records))
-        text = _all_text(record.conversation)
-        if remarks := _remarks_on(text, record):
-            found.remarks[record.index] = remarks
-        found.languages[next(iter(language_shares(text)), NO_LETTERS)] += 1
-        found.terms.update({(term.name, term.category) for term in find_terms(text) if term.category not in ("hex", "base64")})
-    return found
-
-
-def _all_text(conversation: Conversation) -> str:
-    return "\n".join(text for turn in conversation.turns for text in (turn.reasoning, turn.content) if text)
-
-
-def _remarks_on(text: str, record: Record) -> list[Fault]:
-    remarks = []
-    if looks_garbled(text):
-        sentence = "the text was once read in the wrong encoding and shows it; take the record from its source again"
-        remarks.append(Fault(record.line, "", "garbled", sentence))
-    if not text.isascii() and (hidden := invisible_characters(text)):
-        names = ", ".join(dict.fromkeys(one.name for one in hidden))
-        remarks.append(Fault(record.line, "", "invisible_characters", f"{len(hidden)} invisible characters ({names[:80]}); remove them"))
-    return remarks

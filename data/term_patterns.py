@@ -72,6 +72,8 @@ def find_patterns(flat: str) -> Iterator[Pattern]:
 
 def _windows(flat: str) -> Iterator[tuple[int, int]]:
     """The stretches in which a pattern can match: scanning all of an English text would cost most of the time."""
+    if not _DIGIT.search(flat):
+        return
     for run in _RUN.finditer(flat):
         if not _DIGIT.search(flat, run.start(), run.end()):
             continue

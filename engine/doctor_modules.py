@@ -130,7 +130,7 @@ def reference_model() -> Check:
 
 
 def chinese() -> Check:
-    from data.chinese import words
+    from data.words import words
 
     found = words(SENTENCE)
     if "".join(found) == SENTENCE and WORD in found:

@@ -1,15 +1,14 @@
 """Chinese text: made uniform without changing words, cut as jieba cuts it, damage seen."""
 
 import json
-import logging
 import unicodedata
 
-import jieba
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.chinese import invisible_characters, language_shares, looks_garbled, normalise, words
+from data.chinese import invisible_characters, language_shares, normalise
+from data.mojibake import looks_garbled
 from data.reading import read_file
 
 ODD = [*"\u200b\ufeff\u202e\u200d\ufe0f\u0301\r\n\x07eＡ１　，密😀🏽⚠#\u1100\u1161"]
@@ -110,16 +109,3 @@ def test_the_language_of_most_units_comes_first(text, first):
 def test_text_without_letters_has_no_language():
     """Digits and punctuation belong to none."""
     assert language_shares("123，。!?") == {}
-
-
-def test_words_are_those_of_jieba(shared_data):
-    """The fast segmenter cuts Chinese as the reference does, and leaves nothing out."""
-    jieba.setLogLevel(logging.ERROR)
-    texts = [record.conversation.text() for record in read_file(shared_data / "belle_eval_set.json").records][:200]
-
-    assert all("".join(words(text)) == text for text in texts)
-    assert [_chinese(words(text)) for text in texts] == [_chinese(jieba.lcut(text)) for text in texts]
-
-
-def _chinese(found):
-    return [word for word in found if any("\u4e00" <= character <= "\u9fff" for character in word)]

@@ -113,7 +113,7 @@ def test_json_holds_what_other_tools_rely_on(report_on):
     report = json.loads(report_on(GOOD, GOOD).to_json())
 
     assert report["exact_duplicates"] == 1 and report["near_duplicate_groups"] == 1
-    assert report["thinking"] == {"with": 2, "without": 0, "faulty": 0}
+    assert report["thinking"] == {"with": 2, "without": 0, "faulty": 0, "share": 1.0}
     assert report["tokens"] is None and report["problems"] == {}
 
 
