@@ -123,6 +123,7 @@ def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer
     """Examples of both sets, the split written down in `run`, and what became of every record told."""
     names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
     settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
+    reporter.emit(events.Phase(name="tokenise"))
     prepared = prepare(
         settings,
         tokenizer,
