@@ -5,6 +5,7 @@ A reader keeps events of unknown type as `Unknown`, so old consoles read new log
 here, its golden line in `tests/golden/events.jsonl`, the fold, a screen and `docs/protocol.md`.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -267,7 +268,7 @@ class _Envelope(Struct):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(KNOWN)
 _envelope = msgspec.json.Decoder(_Envelope)
-_types = {member.__struct_config__.tag for member in KNOWN.__args__}
+_types = {member.__struct_config__.tag: member for member in KNOWN.__args__}
 
 
 def encode(event: Event) -> bytes:
@@ -283,9 +284,21 @@ def decode(line: bytes) -> "Event | Unknown | None":
         return _decode_foreign(line)
 
 
-def _decode_foreign(line: bytes) -> Unknown | None:
+def _decode_foreign(line: bytes) -> Event | Unknown | None:
     try:
-        head = _envelope.decode(line)
-        return Unknown(head.seq, head.time, head.type, msgspec.json.decode(line))
+        head, fields = _envelope.decode(line), msgspec.json.decode(line)
+    except msgspec.MsgspecError:
+        return None
+    return _with_not_a_number(head.type, fields) or Unknown(head.seq, head.time, head.type, fields)
+
+
+def _with_not_a_number(tag: str, fields: dict[str, Any]) -> Event | None:
+    """The event whose numbers that are not finite were written as null, None where that is not what is wrong with it."""
+    kind = _types.get(tag)
+    if kind is None:
+        return None
+    numbers = {field.name for field in msgspec.structs.fields(kind) if field.type is float}
+    try:
+        return msgspec.convert({name: math.nan if value is None and name in numbers else value for name, value in fields.items()}, kind)
     except msgspec.MsgspecError:
         return None

@@ -1,7 +1,9 @@
 """The event protocol against its golden file: one line an event type, byte for byte."""
 
+import math
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine import events
@@ -33,6 +35,16 @@ def test_logs_of_the_first_version_are_understood(line):
 def test_an_event_is_written_as_its_golden_line_and_read_back(line, event):
     """Old logs stay readable and new logs look the same: encoding the decoded line gives the line."""
     assert events.encode(event) == line
+
+
+def test_a_step_whose_gradient_is_not_finite_is_still_a_step():
+    """JSON has no infinity, so it is written as null, and read as not a number."""
+    step = next(event for event in DECODED if isinstance(event, events.Step))
+    read = events.decode(events.encode(msgspec.structs.replace(step, grad_norm=math.inf, loss=math.nan)))
+
+    assert isinstance(read, events.Step) and read.step == step.step
+    assert math.isnan(read.grad_norm) and math.isnan(read.loss)
+    assert sentence(read).text and fold(RunState(), read).step is read
 
 
 @pytest.mark.parametrize("event", DECODED, ids=[type(event).__name__ for event in DECODED])

@@ -1,0 +1,80 @@
+"""F18: a token planted in environment, addresses, data, prompts and errors is in no file that a run leaves behind."""
+
+import os
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+from engine import launch
+from engine.launch import PROJECT
+from engine.run_directory import RunDirectory
+from tests.engine_runs import train_here
+from tests.faults.bench import Bench
+from tests.faults.runs import new_run, records, tiny_model
+
+TITLE = "a planted hf_ token and a password in an address: in no artefact of a run and in no message"
+SECONDS = 120
+
+
+def inject(bench: Bench) -> None:
+    """A run that works, one that fails at its hub, one that dies of an unexpected error, the command line."""
+    for number in range(bench.count(1, 3)):
+        token = "hf_" + "".join(bench.random.choices(string.ascii_letters, k=34))
+        with bench.injection("a prompt and a sample that hold the token"):
+            prompts = {"prompts": [f"我的密钥是 {token}"], "max_new_tokens": 3}
+            run = new_run(bench, f"prompt-{number}", train={"max_steps": 2}, sample=prompts)
+            launch.send(run, "sample", f"token {token}")
+            train_here(run)
+            _nowhere(run.path, token)
+        with bench.injection("a hub that cannot be reached, its address with a password"):
+            run = _hub_run(bench, f"hub-{number}")
+            code, said = _engine(run, HF_TOKEN=token, HF_ENDPOINT=f"http://me:{token}@127.0.0.1:9")
+            assert code == 1, said
+            _nowhere(run.path, token, said)
+        with bench.injection("an unexpected error whose text holds the token"):
+            run = new_run(bench, f"traceback-{number}")
+            code, said = _program(
+                "import sys, engine.__main__ as m\n"
+                "def dies(*a): raise ValueError('no access with ' + __import__('os').environ['HF_TOKEN'])\n"
+                "m.newest_verified = dies\nsys.exit(m.main([sys.argv[1]]))", run, HF_TOKEN=token,
+            )  # fmt: skip
+            assert code == 1 and "ValueError" in said, said
+            _nowhere(run.path, token, said)
+        with bench.injection("the command line with a token in its settings"):
+            runs = bench.folder / f"cli-{number}"
+            arguments = ["-m", "tui", "train", "cpu-smoke", "--runs-dir", str(runs), "--detach", "--plain"]
+            sets = ["--set", f"model.name=https://me:{token}@hub.example/x", "--set", f"data.path={records(bench)}"]
+            command = [sys.executable, *arguments, *sets]
+            done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
+            if runs.exists():
+                _nowhere(runs, token)
+            assert done.returncode == 2, done.stderr
+
+
+def _hub_run(bench: Bench, name: str) -> RunDirectory:
+    run = new_run(bench, name)
+    text = run.config.read_text(encoding="utf-8").replace(str(tiny_model(bench)), "nobody/nothing")
+    run.config.write_text(text, encoding="utf-8")
+    return run
+
+
+def _engine(run: RunDirectory, **environment: str) -> tuple[int, str]:
+    return _program("import sys, engine.__main__ as m; sys.exit(m.main([sys.argv[1]]))", run, **environment)
+
+
+def _program(program: str, run: RunDirectory, **environment: str) -> tuple[int, str]:
+    """Exit code and output of the engine, which also goes to engine.log, as the launcher has it."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(run.path)], cwd=PROJECT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    run.engine_log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    return done.returncode, done.stdout + done.stderr
+
+
+def _nowhere(folder: Path, token: str, said: str = "") -> None:
+    assert token not in said, "in what was said"
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert token.encode() not in path.read_bytes(), path.relative_to(folder)
