@@ -23,7 +23,7 @@ from tui.gate import safe_lines
 from tui.texts import set_language, tr
 
 COMMANDS = ("demo", "train", "runs", "attach", "stop", "resume", "logs", "doctor", "inspect", "split", "terms", "plan", "fetch",
-            "launch-files")  # fmt: skip
+            "make-data", "launch-files")  # fmt: skip
 INTERRUPTED = 130
 
 
