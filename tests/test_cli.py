@@ -27,7 +27,7 @@ PUBLIC = {
     "runs": {"--json"},
     "attach": {"RUN", "--plain"},
     "stop": {"RUN", "--now"},
-    "resume": NODES | {"RUN", "--detach", "--plain"},
+    "resume": NODES | {"RUN", "--set", "--detach", "--plain"},
     "logs": {"RUN", "-f", "--follow", "--engine"},
     "doctor": {"--json"},
     "inspect": {"DATA", "--model", "--format", "--column", "--json"},

@@ -8,14 +8,16 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from data.reading import open_file
 from engine import model_source
+from engine.changes import LENGTH, changed_document
 from engine.config import Config, Data, Model, Run
-from engine.config_file import Document, read_resolved, resolve, write_resolved
+from engine.config_file import Document, resolve, write_resolved
 from engine.engine_log import last_lines
 from engine.errors import ConfigError, EnvironmentFault, ModelError, RunError
 from engine.host import read_versions
@@ -55,17 +57,24 @@ def start_run(document: Document, name: str = "", runs_dir: Path | None = None) 
     return run
 
 
-def resume_run(run: RunDirectory) -> None:
+def resume_run(run: RunDirectory, sets: Sequence[str] = ()) -> None:
     """An engine that goes on with `run` from its newest checkpoint, holding the lock.
 
+    sets: KEY=VALUE of what is to be otherwise from now on; a finished run goes on when that makes it longer.
     Raises RunError for a run that is live or finished, other DanluErrors for what the engine would stumble over.
     """
     state = summarise(run)
     if state.is_alive:
         raise RunError(f"{run.name}: an engine is already running here (pid {run.holder()}); watch it with `danlu attach {run.name}`")
-    if state.status == "finished":
-        raise RunError(f"{run.name}: finished after step {state.step}, its result is in {run.final_model}; start a new run to train more")
-    check(read_resolved(run.config))
+    document, changed = changed_document(run, sets)
+    if state.status == "finished" and not set(changed) & set(LENGTH):
+        raise RunError(
+            f"{run.name}: finished after step {state.step}, its result is in {run.final_model}; to train longer, "
+            f"danlu resume {run.name} --set train.num_epochs=N"
+        )
+    check(document.values)
+    if changed:
+        document.save()
     _launch(run)
 
 

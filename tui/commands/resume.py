@@ -14,6 +14,7 @@ from tui.texts import tr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=tr("cli.option.run"))
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=tr("cli.option.set"))
     parser.add_argument("--detach", action="store_true", help=tr("cli.option.detach"))
     parser.add_argument("--plain", action="store_true", help=tr("cli.option.plain"))
     add_node_arguments(parser)
@@ -25,5 +26,5 @@ def run(options: argparse.Namespace) -> int:
     since = summarise(resumed).last_seq + 1
     place_this_machine(options)
     output.narrate(tr("common.launching"))
-    resume_run(resumed)
+    resume_run(resumed, options.set)
     return watch_started(resumed, options, since)
