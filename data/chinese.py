@@ -8,20 +8,23 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+import numpy as np
+
 from data.errors import DataError
 
 _WIDTHS = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))} | {0x3000: 0x20}
 """Full-width letters, digits and space; full-width punctuation belongs to Chinese and stays."""
 
 _WIDE = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\u3000]")
-_WORDS = {"en": re.compile("[A-Za-z]+"), "ru": re.compile("[\u0400-\u04ff]+")}
-_CHARACTERS = {
-    "zh": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+"),
-    "ja": re.compile("[\u3040-\u30ff]+"),
-    "ko": re.compile("[\uac00-\ud7af]+"),
+_CHARACTER_RANGES = {
+    "zh": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3134F)),
+    "ja": ((0x3040, 0x30FF),),
+    "ko": ((0xAC00, 0xD7AF),),
 }
+_WORD_RANGES = {"en": ((0x41, 0x5A), (0x61, 0x7A)), "ru": ((0x400, 0x4FF),)}
 """A word of an alphabet counts as much as a Chinese character: both are about one token."""
 
+_LANGUAGES = _CHARACTER_RANGES | _WORD_RANGES
 _PRESENTATION = re.compile("[\u2e9f\u2ef3\u2f00-\u2fd5\ufb00-\ufb06]")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
@@ -94,8 +97,12 @@ def script_of(text: str) -> str:
 
 def language_shares(text: str) -> dict[str, float]:
     """Share of each language's units (characters, or words of an alphabet), largest first; {} for a text without letters."""
-    counts = {language: len(pattern.findall(text)) for language, pattern in _WORDS.items()}
-    counts |= {language: sum(map(len, pattern.findall(text))) for language, pattern in _CHARACTERS.items()}
+    classes = _language_classes()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)]
+    characters = np.bincount(classes, minlength=len(_LANGUAGES) + 1)
+    # A run ends where the next class is another; the last one ends with the text.
+    runs = np.bincount(classes[:-1][classes[1:] != classes[:-1]], minlength=len(_LANGUAGES) + 1)
+    runs[classes[-1:]] += 1
+    counts = {name: int((runs if name in _WORD_RANGES else characters)[place + 1]) for place, name in enumerate(_LANGUAGES)}
     if counts["ja"] * 5 > counts["zh"]:
         # Japanese is written with kana and Han together; a single の in a Chinese text is decoration.
         counts["ja"], counts["zh"] = counts["ja"] + counts["zh"], 0
@@ -110,6 +117,16 @@ def invisible_characters(text: str) -> list[Invisible]:
         for found in _INVISIBLE.finditer(text)
         if not _belongs_to_emoji(text, found.start())
     ]
+
+
+@functools.cache
+def _language_classes() -> np.ndarray:
+    """(code points,) uint8: the place of each character's language in `_LANGUAGES`, from 1; 0 for none."""
+    classes = np.zeros(0x110000, dtype=np.uint8)
+    for number, ranges in enumerate(_LANGUAGES.values(), 1):
+        for first, last in ranges:
+            classes[first : last + 1] = number
+    return classes
 
 
 @functools.cache

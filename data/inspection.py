@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from data import thinking
+from data.contamination import contaminated
 from data.examples import ExampleSettings
 from data.facts import facts_of
 from data.findings import groups_of, lengths_of
@@ -25,7 +26,7 @@ THINKING_FAULTS = frozenset({*thinking.FAULTS, "tag_in_reasoning", "two_reasonin
 """Codes of faults in the thinking of a record, usable or not."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (tokens, duplicates, texts), records done and records in all; it may raise to stop."""
+"""Called with a stage (tokens, duplicates, texts, contamination), records done and records in all; it may raise to stop."""
 
 
 class ProblemCount(Struct, frozen=True):
@@ -85,9 +86,15 @@ class Inspection(Struct, frozen=True):
 
 
 def inspect(
-    dataset: Dataset, tokenizer: Tokenizer | None = None, progress: Progress | None = None, settings: ExampleSettings | None = None
+    dataset: Dataset,
+    tokenizer: Tokenizer | None = None,
+    progress: Progress | None = None,
+    settings: ExampleSettings | None = None,
+    evaluation: Dataset | None = None,
 ) -> Inspection:
-    """The report on `dataset`. settings: how examples would be built (the defaults without). Raises TemplateError."""
+    """The report on `dataset`. settings: how examples would be built (the defaults without).  evaluation: a file whose questions the
+    records should not hold. Raises TemplateError.
+    """
     tell = progress or (lambda stage, done, total: None)
     records = dataset.records
     lengths = None
@@ -97,6 +104,8 @@ def inspect(
     near = groups_of_several(groups)
     texts: Texts = look_at_texts(records, lambda done, total: tell("texts", done, total))
     remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
+    if evaluation is not None:
+        remarks += _contaminated(dataset, evaluation, lambda done, total: tell("contamination", done, total))
     return Inspection(
         path=str(dataset.path),
         format=dataset.format,
@@ -117,6 +126,21 @@ def inspect(
         script=dict(texts.scripts.most_common()),
         terms={name: count for (name, _), count in texts.terms.most_common()},
     )
+
+
+def _contaminated(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None]) -> list[Fault]:
+    """A remark for each record that holds a question of the evaluation file."""
+    return [
+        Fault(
+            line=dataset.records[one.record].line,
+            field="",
+            code="contaminated",
+            text=f"holds {100 * one.share:.0f} % of question {one.evaluation + 1} of {evaluation.path.name}, so that its evaluation would "
+            f"measure memory; delete the record: {one.text}",
+            record=one.record,
+        )
+        for one in contaminated(dataset.records, evaluation.records, progress)
+    ]
 
 
 def duplicate_groups(records: Sequence[Record]) -> list[list[int]]:

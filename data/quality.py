@@ -54,13 +54,15 @@ _REFUSAL = re.compile(
     r"|i(?:'m| am) (?:sorry|afraid|unable)[^.\n]{0,40}(?:can(?:no|')t|cannot|unable|not able|won't)"
     r"|i (?:can(?:no|')t|cannot|won't|am unable to|am not able to) (?:help|assist|provide|answer|comply|do that|fulfil))"
 )
-_TEMPLATE = re.compile(
+_TOKEN = re.compile(
     r"<\|(?:im_start|im_end|endoftext|begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|user|assistant|system)\|>"
     r"|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<｜(?:User|Assistant|begin▁of▁sentence|end▁of▁sentence)｜>"
-    r"|^\#{2,3} ?(?:Instruction|Response|Input|指令|回答|问题)[:：]?[ \t]*$"
-    r"|^(?:Human|Assistant|USER|ASSISTANT|人类|助手)[:：]",
-    re.MULTILINE,
 )
+_HEADING = re.compile(
+    r"\n(?:\#{2,3} ?(?:Instruction|Response|Input|指令|回答|问题)[:：]?[ \t]*(?=\n|\Z)|(?:Human|Assistant|USER|ASSISTANT|人类|助手)[:：])"
+)
+_REFUSING = ("抱歉", "对不起", "不好意思", "无法", "不能", "作为", "一个", "s an ", "I'm", "I am", "I can", "I won", "i'm", "i am", "i can")
+"""One of these is in each refusal: looking for them first saves most of the time."""
 _FOREIGN = re.compile(
     "翻译|译成|英文|英语|中文|汉语|日语|法语|德语|俄语|韩语|语言|代码|编程|程序|函数|单词"
     "|translat|english|chinese|language|code",
@@ -95,8 +97,10 @@ def findings(conversation: Conversation) -> list[Finding]:
 
 
 def _in_any(turn: Turn) -> Iterator[tuple[str, str]]:
-    if match := _TEMPLATE.search(turn.content) or _TEMPLATE.search(turn.reasoning or ""):
-        yield "template_in_text", match[0]
+    for text in (turn.content, turn.reasoning or ""):
+        match = _TOKEN.search(text) if "<" in text or "[" in text else None
+        if match := match or _HEADING.search("\n" + text):
+            yield "template_in_text", match[0].strip()
 
 
 def _in_answer(turn: Turn, question: str, system: str) -> Iterator[tuple[str, str]]:
@@ -108,7 +112,8 @@ def _in_answer(turn: Turn, question: str, system: str) -> Iterator[tuple[str, st
     for text in (answer, reasoning or ""):
         if repeated := _repetition(text):
             yield "repetition", repeated
-    if match := _REFUSAL.search(answer, 0, _START):
+    start = answer[:_START]
+    if any(word in start for word in _REFUSING) and (match := _REFUSAL.search(start)):
         yield "refusal", match[0]
     if reasoning and reasoning.strip() == answer.strip():
         yield "thinking_is_answer", _shortened(answer)

@@ -30,9 +30,9 @@ PUBLIC = {
     "resume": NODES | {"RUN", "--set", "--detach", "--plain"},
     "logs": {"RUN", "-f", "--follow", "--engine"},
     "doctor": {"--json"},
-    "inspect": {"DATA", "--model", "--format", "--column", "--json"},
+    "inspect": {"DATA", "--model", "--against", "--words", "--format", "--column", "--json"},
     "split": {"DATA", "--out", "--ratios", "--seed", "--format", "--keep", "--column"},
-    "terms": {"TEXT_OR_FILE", "--json"},
+    "terms": {"TEXT_OR_FILE", "--coverage", "--json"},
     "make-data": {"--count", "--seed", "--part", "--families", "--levels", "--out", "--grade"},
     "plan": {"CONFIG", "--set", "--json"},
     "fetch": {"MODEL", "--source", "--revision"},
@@ -386,7 +386,7 @@ def test_inspection_as_json_has_what_scripts_rely_on(here, capsys):
     report = json.loads(capsys.readouterr().out)
     assert (report["records"], report["usable"], report["invalid"]) == (7, 6, 1)
     assert report.keys() >= {"problems", "exact_duplicates", "near_duplicate_groups", "thinking", "tokens"}
-    assert report["thinking"].keys() == {"with", "without", "faulty"}
+    assert report["thinking"].keys() == {"with", "without", "faulty", "share"}
 
 
 def test_inspection_names_every_problem(here, capsys):

@@ -1,9 +1,13 @@
 """`danlu inspect`: a report on a data file: what is usable, what is wrong, what repeats, how long it is."""
 
 import argparse
+from collections import Counter
+
+import msgspec
 
 from data.inspection import Inspection, ProblemCount, inspect
 from data.reading import read_file
+from data.words import count_words
 from engine.config import Model
 from tui import output
 from tui.columns import GAP, columns, terminal_width, wrap
@@ -15,11 +19,16 @@ from tui.texts import tr
 
 MOST = 12
 """So many of the most frequent values are told."""
+MOST_WORDS = 40
+EXAMPLES = 8
+"""So many record numbers are told of each problem; --json has all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help=tr("cli.option.data"))
     parser.add_argument("--model", metavar="MODEL", default="", help=tr("cli.option.model"))
+    parser.add_argument("--against", metavar="EVAL", default="", help=tr("cli.option.against"))
+    parser.add_argument("--words", action="store_true", help=tr("cli.option.words"))
     add_format(parser)
     parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
 
@@ -27,19 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the report; a file with faulty records is reported, not refused."""
     dataset = read_file(data_path(options.data), options.format, columns=options.column)
+    evaluation = read_file(data_path(options.against)) if options.against else None
     line = ProgressLine()
 
     def tell(stage: str, done: int, total: int) -> None:
         line.tell(done, total, tr(f"cli.inspect.stage_{stage}"))
 
     try:
-        report = inspect(dataset, _tokenizer(options.model), tell)
+        report = inspect(dataset, _tokenizer(options.model), tell, evaluation=evaluation)
+        words = count_words(record.conversation.text() for record in dataset.records) if options.words else None
     finally:
         line.close()
     if options.json:
-        output.show(report.to_json())
+        output.show_json(msgspec.to_builtins(report) | ({} if words is None else {"words": words.most_common(MOST_WORDS)}))
         return 0
-    for line in _report(report, ASCII if options.ascii else UNICODE):
+    for line in [*_report(report, ASCII if options.ascii else UNICODE), *_words(words)]:
         output.show(line)
     if report.tokens is None:
         output.narrate(tr("cli.inspect.no_tokens"))
@@ -68,7 +79,8 @@ def _facts(report: Inspection) -> list[str]:
         [tr("cli.inspect.format"), f"{report.format}, {report.encoding}"],
         [tr("cli.inspect.records"), tr("cli.inspect.usable", records=report.usable, invalid=report.invalid)],
         [tr("cli.inspect.thinking"),
-         tr("cli.inspect.thinking_counts", with_=thinking.with_, without=thinking.without, faulty=thinking.faulty)],
+         tr("cli.inspect.thinking_counts", with_=thinking.with_, share=f"{100 * thinking.share:.0f}", without=thinking.without,
+            faulty=thinking.faulty)],
         [tr("cli.inspect.duplicates"),
          tr("cli.inspect.duplicate_counts", exact=report.exact_duplicates, near=near, groups=report.near_duplicate_groups)],
     ])  # fmt: skip
@@ -95,16 +107,32 @@ def _problems(report: Inspection, glyphs: Glyphs) -> list[str]:
 
 def _problem(code: str, found: ProblemCount, glyphs: Glyphs) -> list[str]:
     sign, fate = (glyphs.warning, "kept") if found.is_usable else (glyphs.failed, "unusable")
-    numbers = ", ".join(map(str, found.lines)) + ("…" if found.count > len(found.lines) else "")
-    return [f"{sign} {code}", str(found.count), tr(f"cli.inspect.{fate}"), tr("cli.inspect.lines", lines=numbers)]
+    return [f"{sign} {code}", str(found.count), tr(f"cli.inspect.{fate}"), _where(found)]
+
+
+def _where(found: ProblemCount) -> str:
+    """The first records behind a problem by their numbers; lines for those that have none, because they cannot be used."""
+    if found.records:
+        shown = ", ".join(map(str, found.records[:EXAMPLES])) + ("…" if len(found.records) > EXAMPLES else "")
+        return tr("cli.inspect.numbers", numbers=shown)
+    return tr("cli.inspect.lines", lines=", ".join(map(str, found.lines)) + ("…" if found.count > len(found.lines) else ""))
 
 
 def _contents(report: Inspection) -> list[str]:
-    counted = {"language": report.language, "difficulty": report.difficulty, "category": report.category, "terms": report.terms}
-    counted = {tr(f"cli.inspect.{name}"): counts for name, counts in counted.items() if counts}
+    names = ("language", "script", "difficulty", "category", "terms")
+    counted = {tr(f"cli.inspect.{name}"): counts for name in names if (counts := getattr(report, name))}
     width = max(map(cells, counted), default=0)
     lines: list[str] = []
     for name, counts in counted.items():
         told = ", ".join(f"{safe(value)} {count}" for value, count in list(counts.items())[:MOST]) + (", …" if len(counts) > MOST else "")
         lines += wrap(f"{pad(name, width)}{GAP}{told}", terminal_width(), " " * width + GAP)
     return lines
+
+
+def _words(words: Counter[str] | None) -> list[str]:
+    """How many words there are, how many different ones, and those said most, single characters and letters apart."""
+    if words is None:
+        return []
+    most = [f"{safe(word)} {count}" for word, count in words.most_common(4 * MOST_WORDS) if len(word) > 1][:MOST_WORDS]
+    head = tr("cli.inspect.word_counts", words=f"{words.total():,}", different=f"{len(words):,}")
+    return ["", *wrap(f"{head}{GAP}{', '.join(most)}", terminal_width(), GAP)]

@@ -1,4 +1,4 @@
-"""`danlu terms`: the cryptography terms in a text, a file or stdin."""
+"""`danlu terms`: the cryptography terms in a text, a file or stdin, or their coverage and co-occurrence over a data file."""
 
 import argparse
 import sys
@@ -6,20 +6,29 @@ from pathlib import Path
 
 from data import encoding
 from data.errors import DataError
+from data.term_report import TermReport, report_terms
 from data.terms import Term, find_terms
 from tui import output
-from tui.columns import columns
+from tui.columns import GAP, columns, terminal_width, wrap
 from tui.gate import safe
 from tui.texts import tr
+
+MOST = 15
+"""So many terms and pairs are told; --json has more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", metavar="TEXT_OR_FILE", help=tr("cli.option.text"))
+    parser.add_argument("--coverage", action="store_true", help=tr("cli.option.coverage"))
     parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every term with its place."""
+    """Print every term with its place, or what a data file's terms add up to."""
+    return _run_coverage(options) if options.coverage else _run_places(options)
+
+
+def _run_places(options: argparse.Namespace) -> int:
     found = find_terms(_read(options.text))
     if options.json:
         output.show_json({"terms": found})
@@ -30,6 +39,42 @@ def run(options: argparse.Namespace) -> int:
     else:
         output.narrate(tr("cli.terms.none"))
     return 0
+
+
+def _run_coverage(options: argparse.Namespace) -> int:
+    from data.reading import read_file
+    from tui.commands.split import data_path
+
+    records = read_file(data_path(options.text)).records
+    report = report_terms(_whole_text(record.conversation) for record in records)
+    if options.json:
+        output.show_json(report)
+        return 0
+    for line in _report_lines(report):
+        output.show(line)
+    return 0
+
+
+def _whole_text(conversation) -> str:
+    return "\n".join(text for turn in conversation.turns for text in (turn.reasoning, turn.content) if text)
+
+
+def _report_lines(report: TermReport) -> list[str]:
+    """Coverage by category, the most frequent terms, pairs, and the doubtful standards, each a block."""
+    lines = [tr("cli.terms.records", records=report.records, with_=report.with_terms), ""]
+    heads = [tr(f"cli.terms.{name}") for name in ("category", "found", "listed", "occurrences")]
+    rows = [[one.category, str(one.found), str(one.listed), str(one.occurrences)] for one in report.coverage]
+    lines += columns([heads, *rows], {1, 2, 3})
+    heads = [tr(f"cli.terms.{name}") for name in ("name", "in_records", "occurrences", "standard")]
+    rows = [[safe(one.name), str(one.records), str(one.occurrences), one.standard] for one in report.terms[:MOST]]
+    lines += ["", *columns([heads, *rows], {1, 2})]
+    heads = [tr("cli.terms.pair"), "", tr("cli.terms.in_records"), tr("cli.terms.lift")]
+    rows = [[safe(one.one), safe(one.other), str(one.records), f"{one.lift:.1f}"] for one in report.pairs[:MOST]]
+    lines += ["", *columns([heads, *rows], {2, 3})] if rows else []
+    for one in report.doubtful:
+        numbers = ", ".join(map(str, one.records[:5])) + ("…" if len(one.records) > 5 else "")
+        lines += ["", *wrap(safe(tr("cli.terms.doubtful", name=one.name, reason=one.reason, numbers=numbers)), terminal_width(), GAP)]
+    return lines
 
 
 def _read(text_or_file: str) -> str:
