@@ -51,8 +51,14 @@ class Parts:
     updater: Updater
     fingerprint: dict[str, str]
     plan: RunPlan
+    plan_event: events.Plan
     micro_batch: int
     place: Callable[[Example], str]
+
+    def plan_event_after_probe(self, peak_gib: float) -> events.Plan:
+        """The plan again, with the measured peak and the optimiser's state, which the first step adds."""
+        state = self.plan.components.get("optimizer", 0.0)
+        return msgspec.structs.replace(self.plan_event, probed_peak_gib=peak_gib + state)
 
 
 def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None, ranks: Ranks = ALONE) -> Parts:
@@ -79,7 +85,8 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
     model = prepare_training(peft, device, precision, checkpointing)
-    reporter.emit(_plan_event(plan, steps, model, precision_reason, shape.parameters))
+    told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
+    reporter.emit(told)
     reporter.watch_hardware(LoadSampler().sample)
     return Parts(
         model=model,
@@ -92,6 +99,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         updater=_updater(config, list(model.trainable().values()), precision),
         fingerprint=marks,
         plan=plan,
+        plan_event=told,
         micro_batch=ranks.follow(max(1, plan.micro_batch)),
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )

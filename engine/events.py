@@ -70,6 +70,8 @@ class Plan(Event, tag="plan"):
     forecast_low_gib: float | None = None
     """Nine runs in ten have their peak between this and forecast_high_gib."""
     forecast_high_gib: float | None = None
+    probed_peak_gib: float | None = None
+    """Peak as the probe step measured it, with the optimiser's state to come; None in the plan said before the probe."""
     micro_batch: int = 0
     """Rows of a micro-batch, 0 where an older engine did not say."""
     time_s: float | None = None

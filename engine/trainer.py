@@ -243,12 +243,13 @@ class Trainer:
         return self.ranks.together(work)
 
     def _try_longest(self) -> None:
-        """Find out now, not in hours, whether the longest micro-batch fits."""
+        """Find out now, not in hours, whether the longest micro-batch fits; the plan is said again with what it took."""
         self.emit(events.Phase(name="probe"))
         parts = self.parts
         self.ladder.fit(
             parts.model, parts.updater, lambda size: try_longest(parts.model, parts.examples, parts.steps, size, parts.updater, self.ranks)
         )
+        self.emit(parts.plan_event_after_probe(peak_gib(parts.model.device)))
 
     def _records_of_step(self) -> str:
         rows = self.parts.steps.rows(self.step)

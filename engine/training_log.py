@@ -19,6 +19,8 @@ def line_of(event: events.Event) -> str | None:
                 f"data {event.path}: {event.records} records, {event.invalid} invalid, {event.train_examples} train and "
                 f"{event.eval_examples} eval examples, {event.dropped_over_length} over length, {event.supervised_tokens} supervised tokens"
             )
+        case events.Plan(probed_peak_gib=float() as probed):
+            return f"probe: {probed:.2f} GiB at the peak, {event.forecast_peak_gib or 0:.2f} forecast"
         case events.Plan():
             return (
                 f"plan: {event.max_steps} steps on {event.device} in {event.precision} ({event.precision_reason}), "

@@ -29,6 +29,9 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
             return Sentence("note", "dim", f"{phase_name(event.name)} {safe(event.detail)}".rstrip())
         case events.DataSummary():
             return Sentence("note", "text", _data(event))
+        case events.Plan(probed_peak_gib=float() as probed):
+            forecast = amounts.UNKNOWN if event.forecast_peak_gib is None else f"{event.forecast_peak_gib:.2f}"
+            return Sentence("note", "dim", tr("train.log.probed", probed=f"{probed:.2f}", forecast=forecast))
         case events.Plan():
             trainable = amounts.count(event.trainable_parameters)
             return Sentence("note", "text", tr(
