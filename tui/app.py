@@ -4,10 +4,12 @@ import asyncio
 import importlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
 
+from rich.text import Text
 from textual import events, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -15,7 +17,7 @@ from textual.screen import Screen
 from data.errors import DanluError
 from engine.config_file import Document
 from engine.run_directory import RunDirectory
-from tui import gate
+from tui import crash, gate
 from tui.driver import hardened
 from tui.frugal import send_only_changes
 from tui.keymap import bind, keymap_file, read_keymap
@@ -137,6 +139,12 @@ class DanluApp(App[None]):
         name = self.session.unsaved
         if not name or await self.push_screen_wait(Confirm(tr("config.leave_title"), tr("config.leave_text", name=name))):
             self.exit()
+
+    def _fatal_error(self) -> None:
+        """A defect ends the console with one sentence; textual would print the local values, outside text among them."""
+        error = sys.exc_info()[1] or self._exception or RuntimeError("unknown")
+        self._exit_renderables.append(Text(f"danlu: {crash.tell(error)}"))
+        self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """Our screens and this screen's actions, in the user's language."""

@@ -9,15 +9,12 @@ import errno
 import importlib
 import os
 import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from data.errors import DanluError
-from tui import output
+from tui import crash, output
 from tui.columns import wrap
 from tui.gate import safe_lines
 from tui.texts import set_language, tr
@@ -48,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.complain(safe_lines(_explain(error)))
         return 1
     except Exception as error:
-        output.complain(tr("cli.unexpected", error=safe_lines(f"{type(error).__name__}: {error}"), path=_write_traceback()))
+        output.complain(crash.tell(error))
         return 1
 
 
@@ -142,17 +139,3 @@ def _explain(error: OSError) -> str:
 def _forget_stdout() -> None:
     """The reader of our output has gone; nothing may fail once more when Python flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _write_traceback() -> Path:
-    """The current exception's traceback in a file of the cache folder, or of the temporary one where that can't be written."""
-    name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "danlu"
-    for folder in (cache, Path(tempfile.gettempdir())):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
-            return folder / name
-        except OSError:
-            continue
-    return Path(os.devnull)

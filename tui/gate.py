@@ -49,6 +49,11 @@ def unescaped(text: str) -> str:
     return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def in_json(json: str) -> str:
+    """JSON with the characters that `safe` makes visible inside its strings written as \\uXXXX; line ends between them stay."""
+    return _CONTROLS.sub(lambda match: match.group() if match.group() == "\n" else _escape(match.group()), json)
+
+
 def cells(text: str) -> int:
     """Width of `text` in terminal cells."""
     return cell_len(text)
@@ -104,3 +109,8 @@ def _code_of(match: re.Match[str]) -> str:
 
 def _visible_in_lines(match: re.Match[str]) -> str:
     return "\n" if match.group() == "\n" else _visible(match)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{int.from_bytes(units[at : at + 2], 'big'):04x}" for at in range(0, len(units), 2))

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tui import gate
+
 
 def show(text: str = "") -> None:
     """One line (or several) of data."""
@@ -13,8 +15,11 @@ def show(text: str = "") -> None:
 
 
 def show_json(value: Any) -> None:
-    """`value` as indented JSON, Chinese unescaped; numbers that are not finite become null."""
-    show(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """`value` as indented JSON, Chinese unescaped; numbers that are not finite become null.
+
+    Characters a terminal would obey or hide are escaped, so that the text is harmless and the value the same.
+    """
+    show(gate.in_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
 def narrate(text: str = "") -> None:

@@ -69,7 +69,7 @@ def _watched(bench: Bench, family: Family, run: RunDirectory, part: str, number:
 
 def _launcher(bench: Bench, family: Family, run: RunDirectory, part: str, number: signal.Signals) -> None:
     """`danlu train --plain` of a real engine: what launches a run may go, the run goes on; its ctrl-C is a stop with a checkpoint."""
-    made = new_run(bench, f"settings-{number.name}", train={"max_steps": 100_000, "num_epochs": 100_000})
+    made = new_run(bench, f"settings-{number.name}", train={"max_steps": 100_000, "num_epochs": 10_000})
     arguments = ["--lang", "en", "--runs-dir", str(bench.folder), "train", str(_preset(made)), "--name", run.name, "--plain"]
     terminal = Terminal(arguments, bench.folder, 100, 30, **family.environment)
     wait_until(lambda: of_type(run, events.Step), "a step")

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from data.errors import DanluError
 from data.examples import ExampleBuilder, ExampleSettings
 from data.packing import pack
@@ -89,7 +91,7 @@ class FactFinder:
             if file.st_size > READ_WHOLE_BYTES:
                 return DataFacts(data.path)
             place = (data.path, file.st_size, file.st_mtime_ns, data.format, data.strict, data.limit, tuple(data.columns))
-            key = (place, config.model, data, config.train.seed)
+            key = (place, msgspec.json.encode((config.model, data, config.train.seed)))
             if key not in self._measured:
                 self._measured[key] = _measure(config, self._dataset(place))
             return self._measured[key]
