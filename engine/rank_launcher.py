@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from engine import events, torchrun
 from engine.control import Control
 from engine.death import cause_of, memory_kills
@@ -26,6 +28,7 @@ from engine.rank_place import FOLDER, LAUNCHER, STRATEGY
 from engine.rank_watch import PATIENCE_S, find_dead, find_silent
 from engine.run_directory import RunDirectory
 
+FOLDER_STEM = "danlu-ranks-"
 LOOK_EVERY_S = 0.1
 GRACE_S = 1.0
 """Ranks whose peer has gone fail by themselves within moments; what is left after it is killed."""
@@ -38,7 +41,7 @@ def run_ranks(run: RunDirectory, placement: Placement, control: Control, patienc
     adopt_orphans()
     spared = descendants()
     kills_before = memory_kills()
-    folder = Path(tempfile.mkdtemp(prefix="danlu-ranks-"))
+    folder = _own_folder()
     agent = _start(run, placement, folder)
     try:
         silent, gone = _watch(agent, placement, folder, control, patience_s)
@@ -48,6 +51,15 @@ def run_ranks(run: RunDirectory, placement: Placement, control: Control, patienc
     finally:
         end_descendants(spared)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_folder() -> Path:
+    """A folder for the pulses of this run, on this machine's own disk; those of launchers that were killed go."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER_STEM}*"):
+        owner = left.name.removeprefix(FOLDER_STEM).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{FOLDER_STEM}{os.getpid()}-"))
 
 
 def torchrun_arguments(placement: Placement, meeting: Path) -> list[str]:

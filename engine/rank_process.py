@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from engine import events
 from engine.config import Config
 from engine.control import Control
@@ -28,7 +30,9 @@ def run_rank(run: RunDirectory, config: Config, place: RankPlace, train: Callabl
     control.install_signals()
     pulse = Pulse(place.folder, place.rank)
     reporter = RankReporter(pulse, Reporter(run) if place.rank == 0 else None)
-    last = train(run, config, control, reporter, place, pulse)
+    # What the launcher decided is not decided again: the memory in use is another by now.
+    decided = msgspec.structs.replace(config.parallel, strategy=place.strategy, num_gpus=place.local_size)
+    last = train(run, msgspec.structs.replace(config, parallel=decided), control, reporter, place, pulse)
     reporter.close()
     pulse.last_word(
         LastWord(place.rank, last.reason, last.exit_code, last.step, last.error, is_consequence=_is_consequence(last), time=time.time())

@@ -16,6 +16,7 @@ from data.examples import PROMPT, Example
 from engine import rank_launcher
 from engine.config_file import parse
 from engine.errors import ConfigError, EnvironmentFault
+from engine.machine_file import find_machine, read_machine
 from engine.placement import NODE_RANK, RENDEZVOUS, Placement, decide
 from engine.pulse import Beat, LastWord, Pulse, read_beats, read_last_words
 from engine.rank_watch import find_silent
@@ -62,7 +63,7 @@ AGREEMENTS = """
     from engine.rank_place import RankPlace
     from engine.ranks import OutOfMemoryEverywhere, Ranks
     rank, folder = int(sys.argv[1]), Path(sys.argv[2])
-    ranks = Ranks(RankPlace(rank, 2, rank, "ddp", folder, f"file://{folder / 'meeting'}", os.getppid()), Pulse(folder, rank))
+    ranks = Ranks(RankPlace(rank, 2, rank, 2, "ddp", folder, f"file://{folder / 'meeting'}", os.getppid()), Pulse(folder, rank))
     ranks.join()
     assert len(ranks.hosts) == 2 and ranks.hosts[0] == ranks.hosts[1]
     assert ranks.total([rank + 1, 2**53 - 2 if rank == 0 else 1]) == [3, 2**53 - 1]
@@ -248,6 +249,23 @@ def test_a_cpu_is_one_process_unless_asked(monkeypatch):
     assert decide(config(), machine()).world_size == 1
     assert decide(config(strategy="fsdp2", num_gpus=2), machine()) == Placement("fsdp2", 2)
     assert decide(config(num_gpus=2), machine()).strategy == "ddp"
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "expected"),
+    [
+        ("4xA10G", "Qwen/Qwen3-4B-Thinking-2507", ("ddp", 4)),
+        ("1xT4", "Qwen/Qwen3-0.6B", ("single", 1)),
+        ("8xH100-NVLink", "Qwen/Qwen3-32B", ("fsdp2", 8)),
+    ],
+)
+def test_auto_does_what_the_plan_says(name, model, expected):
+    """The launcher starts as many processes as `danlu plan` recommends."""
+    run = parse(f'[model]\nname = "{model}"\n[train]\nbatch_size = 2\ngradient_accumulation_steps = 8\nmax_steps = 900', "test")
+    placed = decide(run, read_machine(find_machine(name)))
+
+    assert (placed.strategy, placed.processes) == expected
+    assert placed.strategy == "single" or placed.gpus == tuple(range(expected[1]))
 
 
 @pytest.mark.parametrize(

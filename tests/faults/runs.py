@@ -62,10 +62,10 @@ class RealSaves:
         save_checkpoint(run, parts.model.peft, parts.updater.optimizer, msgspec.structs.replace(self._state, step=step), keep)
 
 
-def undisturbed(bench: Bench) -> RunDirectory:
+def undisturbed(bench: Bench, name: str = "undisturbed", **changes: dict) -> RunDirectory:
     """A whole run that nothing happened to, made at the first call: its losses are what every other run must show."""
-    run = RunDirectory(bench.shared / "undisturbed")
+    run = RunDirectory(bench.shared / name)
     if not run.path.is_dir():
-        run = make_run(bench.shared, tiny_model(bench), records(bench), "undisturbed", **SETTINGS)
+        run = new_run(bench, name, bench.shared, **changes)
         assert train_here(run) == "finished"
     return run

@@ -1,0 +1,82 @@
+"""F17 and F10 for runs of several processes: any part of them is killed or halted at any moment, and the run goes on from its
+checkpoint to the losses of one undisturbed process. Parts: the first rank, another one, torchrun, the launcher."""
+
+import contextlib
+import os
+import signal
+import time
+
+import psutil
+
+from engine import events
+from engine.launch import launch_engine
+from engine.run_directory import RunDirectory
+from tests.engine_runs import all_events, losses, wait_until
+from tests.faults.bench import Bench, NotHere
+from tests.faults.runs import SETTINGS, new_run, undisturbed
+
+TITLE = "a part of a run of two processes killed or halted: named, nobody left, resumed to the losses of one process"
+SECONDS = 500.0
+REAPED_WITHIN_S = 10.0
+PLAIN = {"lora": {"dropout": 0.0}}
+"""Ranks draw their own dropout, so only without it can two processes compute what one does."""
+
+
+def inject(bench: Bench) -> None:
+    """Kills by DDP and FSDP2, one halted rank."""
+    if bench.quick:
+        raise NotHere("tests/test_distributed.py shows the quick subset")
+    expected = losses(undisturbed_without_dropout(bench))
+    for number in range(bench.count(0, 4)):
+        strategy = ("ddp", "fsdp2")[number % 2]
+        part = bench.random.choice(("rank 0", "rank 1", "torchrun", "launcher"))
+        if not bench.in_time():
+            bench.note(f"out of time after {number}")
+            return
+        with bench.injection(f"{strategy}: {part} killed"):
+            one_kill(bench, f"kill-{number}", strategy, part, signal.SIGKILL, expected)
+    with bench.injection("ddp: rank 1 halted"):
+        one_kill(bench, "halt", "ddp", "rank 1", signal.SIGSTOP, expected)
+
+
+def undisturbed_without_dropout(bench: Bench) -> RunDirectory:
+    return undisturbed(bench, "one process", **PLAIN)
+
+
+def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, expected: dict[int, float]) -> None:
+    """Hit `part` at a random step, look who is left and what is said, resume, compare."""
+    run = new_run(bench, name, parallel={"strategy": strategy, "num_gpus": 2}, **PLAIN)
+    at = bench.random.randrange(1, SETTINGS["train"]["max_steps"] - 2)
+    engine = launch_engine(run)
+    wait_until(lambda: max(losses(run), default=0) >= at, f"step {at}")
+    parts = parts_of(run)
+    os.kill(parts[part], number)
+    began = time.monotonic()
+    engine.wait(timeout=300)
+    bench.note(f"{part} ended after {time.monotonic() - began:.1f} s")
+    left = [psutil.Process(pid) for pid in parts.values() if psutil.pid_exists(pid)]
+    assert not psutil.wait_procs(left, timeout=REAPED_WITHIN_S)[1], "a process is left"
+    stopped = all_events(run)[-1]
+    assert isinstance(stopped, events.EngineStopped) and stopped.reason in ("failed", "died"), stopped
+    if part.startswith("rank"):
+        assert part in stopped.error, stopped.error
+    assert launch_engine(run).wait(timeout=300) == 0
+    assert close(losses(run), expected), "other losses than one process"
+
+
+def parts_of(run: RunDirectory) -> dict[str, int]:
+    """Process ids by name."""
+    launcher = psutil.Process(run.holder())
+    torchrun = next(child for child in launcher.children() if "engine.torchrun" in child.cmdline())
+    ranks = sorted(child.pid for child in torchrun.children() if is_rank(child))
+    return {"launcher": launcher.pid, "torchrun": torchrun.pid, "rank 0": ranks[0], "rank 1": ranks[1]}
+
+
+def is_rank(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "engine" in process.cmdline()
+    return False
+
+
+def close(found: dict[int, float], expected: dict[int, float]) -> bool:
+    return found.keys() == expected.keys() and all(abs(found[step] - expected[step]) <= 1e-5 * expected[step] for step in expected)
