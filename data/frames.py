@@ -1,8 +1,9 @@
 """Layouts of plain question and answer without rendering the template each time.
 
 The template is rendered once a frame (system prompt, with or without reasoning) around marks, and the texts are put in their place.
-That is what it would write for texts it has no reason to treat specially: nothing in angle brackets, no white space at their ends.
-Whether it does is looked at for the first of each frame and every so many after; a frame that is wrong once is given up, loudly.
+That is what it would write for texts it has no reason to treat specially: nothing in angle brackets, and white space only at such
+ends of the texts where it was seen to leave it alone. Whether it does is looked at for the first of each frame and every so many
+after; a frame that is wrong once is given up, loudly.
 """
 
 from data.conversation import Conversation, Turn
@@ -13,6 +14,7 @@ from data.tokenizer import Guarded, Tokenizer
 _MARKS = ("\ufdd0question", "\ufdd1reasoning", "\ufdd2answer")
 _LOOKED_AT_FIRST, _LOOKED_AT_EVERY = 8, 64
 _MOST = 256
+_SPACES = ("\n", " ", "\n\n", " \n", "\t", "\u3000")
 
 
 class Frames:
@@ -45,7 +47,8 @@ class Frames:
             if len(self._frames) >= _MOST:
                 return None
             self._frames[key] = _make(conversation, self._tokenizer, self._keep_empty)
-        return self._frames[key]
+        frame = self._frames[key]
+        return frame if frame is not None and frame.takes(conversation) else None
 
 
 class _Frame:
@@ -55,6 +58,17 @@ class _Frame:
     def __init__(self, prompt: list[str], completion: list[str], marked: Layout):
         self._prompt, self._completion, self._marked = prompt, completion, marked
         self.uses = 0
+        self.keeps: set[tuple[int, bool]] = set()
+        """Ends of texts (0 question, 1 reasoning, 2 answer; True for the last character) whose white space the template keeps."""
+
+    def takes(self, conversation: Conversation) -> bool:
+        """Whether the texts have white space only at ends where the template keeps it."""
+        return all(
+            not text[-1 if is_last else 0].isspace() or (number, is_last) in self.keeps
+            for number, text in enumerate(_texts(conversation))
+            if text
+            for is_last in (False, True)
+        )
 
     def fill(self, conversation: Conversation) -> Layout:
         self.uses += 1
@@ -64,13 +78,10 @@ class _Frame:
         before, between, after = self._completion
         longer = len(reasoning) - len(_MARKS[1]) if reasoning else 0
         marked, end = self._marked, len(before) + len(_MARKS[1])
-        moved = {
-            name: place + longer if reasoning and (place := getattr(marked, name)) >= end else getattr(marked, name)
-            for name in ("thinking_end", "closing_start", "opening_end", "empty_end")
-        }
-        return Layout(
-            Guarded(first + question.content + second, ""), Guarded(before + reasoning + between + answer.content + after, ""), **moved
-        )
+        places = marked.thinking_end, marked.closing_start, marked.opening_end, marked.empty_end
+        moved = (place + longer if reasoning and place >= end else place for place in places)
+        completion = before + reasoning + between + answer.content + after
+        return Layout(Guarded(first + question.content + second, ""), Guarded(completion, ""), *moved)
 
 
 def _key(conversation: Conversation) -> tuple[str, bool]:
@@ -82,8 +93,12 @@ def _is_plain(conversation: Conversation) -> bool:
     turns = conversation.turns
     if len(turns) != 2 or conversation.tools or (turns[0].role, turns[1].role) != ("user", "assistant"):
         return False
-    texts = (turns[0].content, turns[1].content, turns[1].reasoning or "")
-    return all("<" not in text and "\ufdd0" not in text and text == text.strip() for text in texts)
+    return all("<" not in text and "\ufdd0" not in text for text in _texts(conversation))
+
+
+def _texts(conversation: Conversation) -> tuple[str, str, str]:
+    question, answer = conversation.turns
+    return question.content, answer.reasoning or "", answer.content
 
 
 def _make(conversation: Conversation, tokenizer: Tokenizer, keep_empty: bool) -> _Frame | None:
@@ -97,4 +112,25 @@ def _make(conversation: Conversation, tokenizer: Tokenizer, keep_empty: bool) ->
         before, found, rest = "", "", completion
     between, answered, after = rest.partition(answer)
     is_sound = len(prompt) == 2 and answered and bool(found) == bool(turns[1].reasoning) and not any(mark in after for mark in _MARKS)
-    return _Frame(prompt, [before, between, after], marked) if is_sound else None
+    if not is_sound:
+        return None
+    frame = _Frame(prompt, [before, between, after], marked)
+    frame.keeps = {
+        (number, is_last)
+        for number in (0, 1, 2) if number != 1 or turns[1].reasoning
+        for is_last in (False, True)
+        if all(_is_kept(frame, conversation, number, is_last, space, tokenizer, keep_empty) for space in _SPACES)
+    }  # fmt: skip
+    frame.uses = 0
+    return frame
+
+
+def _is_kept(
+    frame: _Frame, conversation: Conversation, number: int, is_last: bool, space: str, tokenizer: Tokenizer, keep_empty: bool
+) -> bool:
+    """Whether the frame holds for a text that ends, or starts, with `space`."""
+    marks = [mark[1:] for mark in _MARKS]
+    marks[number] = marks[number] + space if is_last else space + marks[number]
+    turns = (Turn("user", marks[0]), Turn("assistant", marks[2], marks[1] if conversation.turns[1].reasoning else None))
+    probe = Conversation(turns, conversation.system)
+    return frame.fill(probe) == lay_out(probe, tokenizer, keep_empty)

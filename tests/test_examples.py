@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from data.conversation import Conversation, Turn
 from data.errors import DataError, TemplateError
 from data.examples import ANSWER, MASKED, PROMPT, THINKING, ExampleBuilder, ExampleSettings, build_examples
+from data.frames import Frames
+from data.layout import lay_out
 from data.tokenizer import load_tokenizer
 from tests.tokenizers import QWEN3_THINKING_TEMPLATE, qwen3_tokenizer_folder
 
@@ -278,3 +280,35 @@ def test_what_is_learned_is_reasoning_tags_answer_and_end(request, model, pairs,
 def _composed(text):
     """Qwen3 composes accents before it encodes."""
     return text.replace("e\u0301", "é")
+
+
+EDGES = st.sampled_from(["", "\n", " ", "\u3000", "\n\n", "<b>", "</think>", "\ufdd0"])
+WORDS = st.builds(lambda first, text, last: f"{first}甲{text}{last}", EDGES, st.text("乙 a\n<", max_size=6), EDGES)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS, st.one_of(st.none(), WORDS), st.sampled_from(["", "预设"])), min_size=1, max_size=24), st.data())
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_texts_put_into_a_frame_are_what_the_template_writes(qwen3, smollm2, rows, data):
+    """Whatever white space and tags the texts hold, the quick way gives the layout of the template."""
+    tokenizer, keep_empty = data.draw(st.sampled_from([qwen3, smollm2])), data.draw(st.booleans())
+    frames = Frames(tokenizer, keep_empty)
+    for question, answer, reasoning, system in rows:
+        conversation = Conversation((Turn("user", question), Turn("assistant", answer, reasoning)), system)
+        try:
+            wanted = lay_out(conversation, tokenizer, keep_empty)
+        except TemplateError:
+            continue
+
+        assert frames.lay_out(conversation, tokenizer.guard_for(conversation)) == wanted
+
+
+def test_many_turns_are_encoded_as_one_by_one(qwen3):
+    """Stretches between control tokens put together are the ids of the whole text, and parts start where they did."""
+    pairs = [(Turn("user", f"问{number}？\n"), Turn("assistant", f" 答{number}。", f"想{number}\n")) for number in range(12)]
+    turns = [turn for pair in pairs for turn in pair]
+    texts = [qwen3.render_guarded(Conversation(tuple(turns[: 2 * count])), add_generation_prompt=False) for count in range(1, 13)]
+    quick, slow = qwen3.encode_batch(texts), qwen3._encode_with_offsets(texts, continued=False)
+
+    assert [one.ids for one in quick] == [one.ids for one in slow]
+    for one, other, text in zip(quick, slow, texts, strict=True):
+        assert [one.token_at(place) for place in range(len(text.text))] == [other.token_at(place) for place in range(len(text.text))]
