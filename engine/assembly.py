@@ -22,6 +22,7 @@ from engine.batches import StepPlan
 from engine.checkpoint import TrainingState
 from engine.config import Config
 from engine.errors import EnvironmentFault
+from engine.fitting import piece_tokens
 from engine.hardware import LoadSampler, detect
 from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick_device, prepare_training
 from engine.model_shape import ModelShape
@@ -74,7 +75,8 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
     facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     shape = ModelShape.from_config(facts)
     lengths = [len(example.ids) for example in prepared.train]
-    plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows))
+    most = piece_tokens(device.type == "cuda", ranks.size)
+    plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows, most))
     checkpointing = ranks.any_rank(plan.gradient_checkpointing)  # each has looked at its own GPU
     marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
     _must_agree(ranks, facts, marks)
@@ -84,7 +86,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
-    model = prepare_training(peft, device, precision, checkpointing)
+    model = prepare_training(peft, config.lora, device, precision, checkpointing)
     told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
     reporter.emit(told)
     reporter.watch_hardware(LoadSampler().sample)

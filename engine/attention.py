@@ -44,7 +44,8 @@ def packed_attention(
                                      is_causal=not _needs_window(q, sliding_window), enable_gqa=grouped)
         for q, k, v in zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
     ]  # fmt: skip
-    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+    # The kernels write (t, H, d) in memory, so this order is copied once at most.
+    return torch.cat([part.transpose(1, 2) for part in parts], dim=1), None
 
 
 def _needs_window(query: Tensor, sliding_window: int | None) -> bool:

@@ -103,3 +103,16 @@ def in_micro_batches(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator
     """Example numbers of each micro-batch of `batch_size` rows."""
     for start in range(0, len(rows), batch_size):
         yield [index for row in rows[start : start + batch_size] for index in row]
+
+
+def in_pieces(lengths: Sequence[int], max_tokens: int | None) -> list[list[int]]:
+    """Numbers of the examples of a micro-batch, in their order, in pieces of at most `max_tokens` tokens or one longer example."""
+    pieces: list[list[int]] = []
+    room = 0
+    for number, length in enumerate(lengths):
+        if not pieces or (max_tokens is not None and length > room):
+            pieces.append([])
+            room = max_tokens or 0
+        pieces[-1].append(number)
+        room -= length
+    return pieces

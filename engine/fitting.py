@@ -16,6 +16,18 @@ SMALL_CHUNK_BYTES = 32 << 20
 FULL_TOKENS = 1024
 """Micro-batches of so many tokens keep a device busy; smaller ones are only taken once checkpointing is on as well."""
 
+CPU_TOKENS = 512
+"""A CPU works through pieces of a micro-batch of so many tokens (or one longer example): as fast as larger ones, which its caches don't
+hold, and a fraction of their memory."""
+
+
+def piece_tokens(on_gpu: bool, ranks: int) -> int | None:
+    """Most tokens that pass through the model at once, where an example is not longer; None: whole micro-batches.
+
+    Ranks that share weights must all make equally many passes, so theirs are not cut.
+    """
+    return None if on_gpu or ranks > 1 else CPU_TOKENS
+
 
 class Fit(Struct, frozen=True, kw_only=True):
     """micro_batch: rows, 0 where not even one fits; the other fields then tell of the least that was tried."""

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from engine import attention
 from engine import config as schema
 from engine.errors import EnvironmentFault, ModelError
+from engine.fused.decoder import FusedDecoder, fuse, why_not_fused
 from engine.precision import DTYPES
 
 
@@ -24,6 +25,7 @@ class LoadedModel:
     """A base model with its trainable adapter.
 
     peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits.  precision: name of the compute type.
+    fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, in words; else None.
     """
 
     peft: PeftModel
@@ -32,10 +34,16 @@ class LoadedModel:
     vocabulary: int
     device: torch.device
     precision: str
+    fused: FusedDecoder | None = None
+    plain_because: str | None = None
 
-    def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...]) -> Tensor:
-        """(1, T, D) last hidden states of a flat row of examples."""
-        return self.decoder(input_ids=input_ids, position_ids=position_ids, lengths=lengths, use_cache=False).last_hidden_state
+    def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
+        """(N, D) last hidden states of `rows` of a flat row of examples.  input_ids, position_ids: (1, T)."""
+        if self.fused is not None:
+            return self.fused.hidden(input_ids, position_ids, lengths, rows)
+        with self.autocast():
+            states = self.decoder(input_ids=input_ids, position_ids=position_ids, lengths=lengths, use_cache=False).last_hidden_state
+        return states[0, rows]
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:
@@ -95,8 +103,12 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
     return model
 
 
-def prepare_training(model: PeftModel, device: torch.device, precision: str, gradient_checkpointing: bool) -> LoadedModel:
-    """`model` ready to be trained: checkpointing set, activations left in the compute type, head apart from the decoder."""
+def prepare_training(
+    model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
+) -> LoadedModel:
+    """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart."""
+    plain_because = why_not_fused(model, lora)
+    fused = fuse(model, gradient_checkpointing) if plain_because is None else None
     base = model.get_base_model()
     if gradient_checkpointing:
         _recompute(base)
@@ -106,12 +118,15 @@ def prepare_training(model: PeftModel, device: torch.device, precision: str, gra
             module.cast_input_dtype_enabled = False
     model.train()
     head = base.get_output_embeddings()
-    return LoadedModel(model, base.get_decoder(), _with_final_scaling(head, base.config), head.weight.shape[0], device, precision)
+    final = _with_final_scaling(head, base.config)
+    return LoadedModel(model, base.get_decoder(), final, head.weight.shape[0], device, precision, fused, plain_because)
 
 
 def recompute_activations(model: LoadedModel) -> None:
     """From now on keep only the input of each layer and compute the rest again in backward: less memory, a third slower."""
     _recompute(model.peft.get_base_model())
+    if model.fused is not None:
+        model.fused.checkpointing = True
 
 
 def _recompute(base: Any) -> None:

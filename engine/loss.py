@@ -36,12 +36,9 @@ class _HeadLoss(torch.autograd.Function):
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         for start in range(0, len(targets), rows):
             piece = slice(start, start + rows)
-            with torch.set_grad_enabled(wants_gradient):
-                chunk = hidden[piece].detach().requires_grad_(wants_gradient)
-                chunk_losses = cross_entropy(head(chunk).float(), targets[piece], reduction="none")
-            losses[piece] = chunk_losses.detach()
+            losses[piece], chunk_gradient = _chunk(hidden[piece], targets[piece], head, wants_gradient)
             if gradient is not None:
-                (gradient[piece],) = torch.autograd.grad(chunk_losses, chunk, torch.ones_like(chunk_losses))
+                gradient[piece] = chunk_gradient
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses
@@ -50,3 +47,29 @@ class _HeadLoss(torch.autograd.Function):
     def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * gradients[0].to(gradient.dtype), None, None, None
+
+
+def _chunk(hidden: Tensor, targets: Tensor, head: Head, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    """Losses (n,) of a chunk and, where wanted, their gradient for `hidden` (n, D)."""
+    if type(head) is torch.nn.Linear and head.bias is None:
+        return _linear_chunk(hidden, targets, head.weight, wants_gradient)
+    with torch.set_grad_enabled(wants_gradient):
+        chunk = hidden.detach().requires_grad_(wants_gradient)
+        losses = cross_entropy(head(chunk).float(), targets, reduction="none")
+    if not wants_gradient:
+        return losses, None
+    return losses.detach(), torch.autograd.grad(losses, chunk, torch.ones_like(losses))[0]
+
+
+def _linear_chunk(hidden: Tensor, targets: Tensor, weight: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    """The same for a plain matrix: the logits become probabilities and then their gradient in the one buffer they were computed into."""
+    logits = torch.mm(hidden.to(weight.dtype), weight.t()).float()
+    highest = logits.amax(1, keepdim=True)
+    at = targets[:, None]
+    wanted = logits.gather(1, at) - highest
+    total = logits.sub_(highest).exp_().sum(1, keepdim=True)
+    losses = (total.log() - wanted).squeeze(1)
+    if not wants_gradient:
+        return losses, None
+    ahead = logits.div_(total).scatter_add_(1, at, torch.full_like(wanted, -1.0))
+    return losses, torch.mm(ahead.to(weight.dtype), weight).to(hidden.dtype)

@@ -8,28 +8,35 @@ from collections.abc import Sequence
 import torch
 
 from data.examples import Example
-from engine.batches import StepPlan, build_micro_batch, in_micro_batches
+from engine.batches import StepPlan, build_micro_batch, in_micro_batches, in_pieces
+from engine.fitting import piece_tokens
 from engine.loading import LoadedModel
 from engine.ranks import ALONE, Ranks
 from engine.train_step import Updater, backward
 
 
-def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int) -> list[int]:
-    """Example numbers of the micro-batch with the most tokens; of equals the one with the longest example."""
-    batches = (batch for step in range(1, steps.steps_per_epoch + 1) for batch in in_micro_batches(steps.rows(step), batch_size))
+def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int, max_tokens: int | None) -> list[int]:
+    """Example numbers of the micro-batch, in pieces of `max_tokens`, with the most tokens; of equals the one with the longest example."""
+    batches = (
+        [batch[number] for number in piece]
+        for step in range(1, steps.steps_per_epoch + 1)
+        for batch in in_micro_batches(steps.rows(step), batch_size)
+        for piece in in_pieces([lengths[index] for index in batch], max_tokens)
+    )
     return max(batches, key=lambda batch: (sum(lengths[index] for index in batch), max(lengths[index] for index in batch)))
 
 
-def longest_tokens(steps: StepPlan, lengths: Sequence[int], batch_size: int) -> int:
-    """Tokens of the longest micro-batch of `batch_size` rows."""
-    return sum(lengths[index] for index in longest_micro_batch(steps, lengths, batch_size))
+def longest_tokens(steps: StepPlan, lengths: Sequence[int], batch_size: int, max_tokens: int | None) -> int:
+    """Tokens of the longest micro-batch of `batch_size` rows, or of its longest piece."""
+    return sum(lengths[index] for index in longest_micro_batch(steps, lengths, batch_size, max_tokens))
 
 
 def try_longest(
     model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, updater: Updater, ranks: Ranks = ALONE
 ) -> None:
     """Raise what the longest micro-batch raises; leave no gradient behind."""
-    chosen = longest_micro_batch(steps, [len(example.ids) for example in examples], batch_size)
+    most = piece_tokens(model.device.type == "cuda", ranks.size)
+    chosen = longest_micro_batch(steps, [len(example.ids) for example in examples], batch_size, most)
     batch = build_micro_batch([examples[index] for index in chosen], model.device)
     with ranks.all_or_none():
         backward(model, batch, updater.scaler, max(1, len(batch.targets)))

@@ -6,19 +6,25 @@ The rows of a step do not depend on the number of ranks; only who computes them 
 from collections.abc import Sequence
 
 from data.examples import Example
-from engine.batches import in_micro_batches
+from engine.batches import in_micro_batches, in_pieces
 
 
 def share_of_step(
-    rows: Sequence[Sequence[int]], examples: Sequence[Example], batch_size: int, rank: int, size: int
+    rows: Sequence[Sequence[int]], examples: Sequence[Example], batch_size: int, rank: int, size: int, max_tokens: int | None = None
 ) -> list[list[Example]]:
-    """The micro-batches of `rank` of `size`, each of at most `batch_size` rows.
+    """The micro-batches of `rank` of `size`, each of at most `batch_size` rows and, with one rank, cut into pieces of `max_tokens`.
 
     Every rank gets equally many: one with fewer rows gets stand-ins, because ranks that share weights pass through the model together.
     rows: example numbers of each row of the step.
     """
     mine = share(rows, [sum(len(examples[index].ids) for index in row) for row in rows], rank, size)
-    batches = [[examples[index] for index in indices] for indices in in_micro_batches(mine, batch_size)]
+    batches = [
+        [examples[indices[number]] for number in piece]
+        for indices in in_micro_batches(mine, batch_size)
+        for piece in in_pieces([len(examples[index].ids) for index in indices], max_tokens)
+    ]
+    if max_tokens is not None:
+        return batches
     most = -(-most_rows(len(rows), size) // batch_size)
     return batches + [[stand_in(examples)]] * (most - len(batches))
 

@@ -111,9 +111,9 @@ def backward(model: LoadedModel, batch: MicroBatch, scaler: torch.amp.GradScaler
 
 def forward(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
     """Summed loss with gradient, and the (N,) losses of the supervised tokens."""
+    hidden = model.hidden(batch.input_ids, batch.position_ids, batch.lengths, batch.rows)
     with model.autocast():
-        hidden = model.hidden(batch.input_ids, batch.position_ids, batch.lengths)
-        return supervised_loss(hidden[0, batch.rows], batch.targets, model.head, model.vocabulary)
+        return supervised_loss(hidden, batch.targets, model.head, model.vocabulary)
 
 
 def part_sums(losses: Tensor, is_thinking: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from engine.config import Config
 from engine.control import Control
 from engine.evaluation import evaluate
 from engine.final_model import save_final_model
+from engine.fitting import piece_tokens
 from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
@@ -234,7 +235,8 @@ class Trainer:
         """
         # Dropout of a step is a function of seed and step, so a resumed or retried step draws the same numbers.
         torch.manual_seed(self.config.train.seed * 1_000_003 + step + (self.ranks.rank << 53))
-        mine = share_of_step(self.parts.steps.rows(step), self.parts.examples, batch_size, self.ranks.rank, self.ranks.size)
+        most = piece_tokens(self.parts.model.device.type == "cuda", self.ranks.size)
+        mine = share_of_step(self.parts.steps.rows(step), self.parts.examples, batch_size, self.ranks.rank, self.ranks.size, most)
 
         def work() -> StepStats:
             batches = [build_micro_batch(examples, self.parts.model.device) for examples in mine]

@@ -37,14 +37,15 @@ def _examples(folder) -> list[Example]:
     return found
 
 
-def _model(folder, checkpointing: bool = False, variant: str = "lora") -> LoadedModel:
+def _model(folder, checkpointing: bool = False, **lora: object) -> LoadedModel:
     """A tiny model whose adapter is no longer zero, so that every gradient says something."""
-    model = add_adapter(load_base(folder, "fp32", "none", CPU), schema.Lora(r=4, alpha=8.0, variant=variant), "tiny", seed=0)
+    settings = schema.Lora(**{"r": 4, "alpha": 8.0, "dropout": 0.0} | lora)
+    model = add_adapter(load_base(folder, "fp32", "none", CPU), settings, "tiny", seed=0)
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    return prepare_training(model, CPU, "fp32", checkpointing)
+    return prepare_training(model, settings, CPU, "fp32", checkpointing)
 
 
 def _no_scaler() -> torch.amp.GradScaler:

@@ -1,0 +1,163 @@
+"""Runs a decoder of the Llama kind through the fused layers, or says why it can't.
+
+The weights stay the model's own: evaluation, sampling, checkpoints and peft see the same tensors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.utils.checkpoint import checkpoint
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
+from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
+from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
+
+from engine import config as schema
+from engine.attention import packed_attention
+from engine.fused.elementwise import RMSNorm
+from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
+from engine.fused.projections import Adapter, Projections
+
+FAMILIES = (LlamaDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer, MistralDecoderLayer)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One decoder layer: its two halves and what its attention needs."""
+
+    before: AttentionInput
+    after: AttentionOutput
+    attention: nn.Module
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None) -> Tensor:
+        """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention."""
+        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
+        window = getattr(self.attention, "sliding_window", None)
+        scaling = self.attention.scaling
+        attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=lengths, sliding_window=window)
+        attended = attended.reshape(len(x), -1)
+        if rows is not None:
+            attended, x = attended.index_select(0, rows), x.index_select(0, rows)
+        return attention_output(self.after, attended, x)
+
+
+class FusedDecoder:
+    """Hidden states of the supervised positions, by the fused layers."""
+
+    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], checkpointing: bool):
+        self._embed, self._rotary = decoder.embed_tokens, decoder.rotary_emb
+        self._norm, self._layers = _norm(decoder.norm), layers
+        self.checkpointing = checkpointing
+
+    def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
+        """(N, D) normalised last states of `rows`.  input_ids, position_ids: (1, T).  The last layer's MLP sees only these rows."""
+        x = self._embed(input_ids)[0]
+        cos, sin = (part[0, :, None, : part.shape[-1] // 2] for part in self._rotary(x[None], position_ids=position_ids))
+        for layer in self._layers:
+            chosen = rows if layer is self._layers[-1] else None
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(layer.forward, x, cos, sin, lengths, chosen, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = layer.forward(x, cos, sin, lengths, chosen)
+        return _Norm.apply(self._norm, x)
+
+
+def why_not_fused(model: PeftModel, lora: schema.Lora) -> str | None:
+    """What keeps `model` off the fused path, in words for the user; None when nothing does."""
+    if lora.dropout > 0:
+        return f"lora.dropout = {lora.dropout:g}"
+    if lora.variant == "dora":
+        return "lora.variant = 'dora'"
+    decoder = model.get_base_model().get_decoder()
+    if any(isinstance(parameter, DTensor) for parameter in decoder.parameters()):
+        return "weights shared out over several GPUs"
+    if any(type(layer) not in FAMILIES for layer in getattr(decoder, "layers", [None])):
+        return f"the {model.get_base_model().config.model_type} architecture"
+    kinds = (nn.Linear, LoraLinear)
+    for layer in decoder.layers:
+        for linear in _linears(layer):
+            if type(linear) not in kinds or type(getattr(linear, "base_layer", linear)) is not nn.Linear:
+                return "quantized weights"
+    return None
+
+
+def fuse(model: PeftModel, checkpointing: bool) -> FusedDecoder:
+    """The fused decoder over `model`'s own weights, which are stacked in memory; only for a model that `why_not_fused` has passed."""
+    decoder = model.get_base_model().get_decoder()
+    return FusedDecoder(decoder, [_layer(layer) for layer in decoder.layers], checkpointing)
+
+
+def _linears(layer: nn.Module) -> list[nn.Module]:
+    attention, mlp = layer.self_attn, layer.mlp
+    return [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
+
+
+def _layer(layer: nn.Module) -> Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    q, k, v = attention.q_proj, attention.k_proj, attention.v_proj
+    heads = tuple(_base(linear).out_features // attention.head_dim for linear in (q, k, v))
+    return Layer(
+        before=AttentionInput(
+            _norm(layer.input_layernorm),
+            _projections(q, k, v),
+            heads,
+            attention.head_dim,
+            _norm(attention.q_norm) if hasattr(attention, "q_norm") else None,
+            _norm(attention.k_norm) if hasattr(attention, "k_norm") else None,
+        ),
+        after=AttentionOutput(
+            _projections(attention.o_proj),
+            _norm(layer.post_attention_layernorm),
+            _projections(mlp.gate_proj, mlp.up_proj),
+            _projections(mlp.down_proj),
+        ),
+        attention=attention,
+    )
+
+
+def _norm(module: nn.Module) -> RMSNorm:
+    return RMSNorm(module.weight, module.variance_epsilon)
+
+
+def _base(linear: nn.Module) -> nn.Linear:
+    return getattr(linear, "base_layer", linear)
+
+
+def _projections(*linears: nn.Module) -> Projections:
+    """The linears as one; their weights become views of one stacked tensor, so nothing is held twice."""
+    bases = [_base(linear) for linear in linears]
+    sizes = [base.out_features for base in bases]
+    weight = bases[0].weight.data
+    if len(bases) > 1:
+        weight = torch.cat([base.weight.data for base in bases])
+        for base, part in zip(bases, weight.split(sizes), strict=True):
+            base.weight.data = part
+    bias = torch.cat([base.bias.data for base in bases]) if all(base.bias is not None for base in bases) else None
+    return Projections(weight, bias, sizes, [_adapter(linear) for linear in linears])
+
+
+def _adapter(linear: nn.Module) -> Adapter | None:
+    if not isinstance(linear, LoraLinear):
+        return None
+    name = linear.active_adapters[0]
+    return Adapter(linear.lora_A[name].weight, linear.lora_B[name].weight, linear.scaling[name])
+
+
+class _Norm(torch.autograd.Function):
+    """The final norm, whose weight is frozen."""
+
+    @staticmethod
+    def forward(ctx, norm: RMSNorm, x: Tensor) -> Tensor:
+        y, inverse = norm.forward(x)
+        ctx.norm = norm
+        ctx.save_for_backward(x, inverse)
+        return y
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor) -> tuple[None, Tensor]:
+        return None, ctx.norm.backward(*ctx.saved_tensors, gradients[0])
