@@ -4,16 +4,20 @@ A checkpoint holds the adapter in peft's own format, the optimiser's moments, an
 the random numbers of a step are functions of seed and step, so neither is saved. Not here: when to save (`engine.trainer`).
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.bad_numbers import LossAverages
+from engine.errors import RunError
 from engine.manifest import rotate, write_verified
 from engine.run_directory import RunDirectory
 
@@ -86,14 +90,31 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
 
 
 def restore(folder: Path, model: PeftModel, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    """Load the tensors of a checkpoint that has been verified (`engine.manifest.newest_verified`)."""
-    set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors", device=str(device)))
-    load_optimizer_tensors(model, optimizer, load_file(folder / "optimizer.safetensors", device=str(device)))
+    """Load the tensors of a checkpoint that has been verified (`engine.manifest.newest_verified`).
+
+    Raises RunError for what is verified and yet no checkpoint of this model: somebody else wrote it.
+    """
+    with _foreign_content(folder):
+        adapter = load_file(folder / "adapter_model.safetensors", device=str(device))
+        moments = load_file(folder / "optimizer.safetensors", device=str(device))
+        set_peft_model_state_dict(model, adapter)
+        load_optimizer_tensors(model, optimizer, moments)
 
 
 def read_state(folder: Path) -> TrainingState:
-    """The state of a verified checkpoint."""
-    return msgspec.json.decode((folder / "state.json").read_bytes(), type=TrainingState)
+    """The state of a verified checkpoint. Raises RunError for one that somebody else wrote."""
+    with _foreign_content(folder):
+        return msgspec.json.decode((folder / "state.json").read_bytes(), type=TrainingState)
+
+
+@contextlib.contextmanager
+def _foreign_content(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, msgspec.MsgspecError, OSError, KeyError) as error:
+        raise RunError(
+            f"{folder}: its files are whole, but not what this version saves ({error}); delete the folder to go on from an older checkpoint"
+        ) from error
 
 
 def optimizer_tensors(model: PeftModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -112,9 +112,22 @@ def _checked(folder: Path) -> Path:
         old = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
         cure = "convert its .bin files to safetensors first (pickles are never loaded)" if old else "its download may be incomplete"
         raise ModelError(f"{folder}: has no *.safetensors weights; {cure}")
+    for index in folder.glob("*.safetensors.index.json"):
+        _check_index(index)
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(f"{folder}: has no tokenizer.json; save the tokenizer as a fast tokenizer into this folder")
     return folder
+
+
+def _check_index(index: Path) -> None:
+    """The index of weights in several files names files beside it and nothing else. Raises ModelError."""
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        plain = all(isinstance(name, str) and name == os.path.basename(name) and name.endswith(".safetensors") for name in names)
+    except (ValueError, KeyError, AttributeError, TypeError, OSError) as error:
+        raise ModelError(f"{index}: cannot be read ({type(error).__name__}); fetch the model again") from error
+    if not plain:
+        raise ModelError(f"{index}: names files outside its folder, or files that are no safetensors; fetch the model from its maker")
 
 
 def _from_hub(model: Model, progress: Progress, allow_fetch: bool) -> Path:

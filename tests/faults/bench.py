@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from tests import faults
 
 
@@ -49,7 +51,7 @@ class Bench:
         except NotHere:
             self.injected -= 1
             raise
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = str(error).strip() or type(error).__name__
             self.losses.append(f"{what}: {text[:2000]} ({Path(place.filename).name}:{place.lineno})")
@@ -85,7 +87,7 @@ def run_fault(name: str, module: ModuleType, seed: int, shared: Path, quick: boo
             module.inject(bench)
         except NotHere as reason:
             bench.note(f"not shown here: {reason}")
-        except Exception:
+        except (Exception, pytest.fail.Exception):
             bench.losses.append(f"the harness itself failed: {traceback.format_exc(limit=-3)}")
         return bench
 
