@@ -4,6 +4,7 @@ A question counts as held when nearly all of its character 5-grams are in one tu
 reworded introduction or a changed answer does not hide it. Near duplicates within one file are `data.near_duplicates`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -15,7 +16,10 @@ from data.record import Record
 SHARE = 0.85
 """Share of a question's 5-grams from which a record holds it."""
 SHORTEST = 12
-"""Characters of a question without white space from which it says enough; shorter ones count only when equal."""
+"""Letters and digits of a question from which it says enough; shorter ones count only when equal."""
+
+
+_NEITHER = re.compile(r"[\W_]+")
 
 
 class Overlap(Struct, frozen=True):
@@ -51,12 +55,12 @@ class _Index:
             for text in _questions(record):
                 if text not in equal:
                     equal[text] = len(self._questions)
-                    self._questions.append((record.index, text, grams_of(text)))
+                    self._questions.append((record.index, text, grams_of(_bare(text))))
         self._equal = equal
         counts = Counter(gram for _, _, grams in self._questions for gram in grams)
         self._by_gram: dict[str, list[int]] = {}
         for number, (_, text, grams) in enumerate(self._questions):
-            if len(text) >= SHORTEST:
+            if len(_bare(text)) >= SHORTEST:
                 # Whoever holds SHARE of the grams holds one of any 1 - SHARE of them and one more: the rarest make fewest candidates.
                 rarest = int(len(grams) * (1 - SHARE) + 1e-9) + 1
                 for gram in sorted(grams, key=lambda gram: (counts[gram], gram))[:rarest]:
@@ -75,6 +79,7 @@ class _Index:
         """Numbers of the questions that a text holds, with how much of them."""
         if text in self._equal:
             yield self._equal[text], 1.0
+        text = _bare(text)
         if len(text) < SHORTEST:
             return
         candidates = {number for place in range(len(text) - GRAM + 1) for number in self._by_gram.get(text[place : place + GRAM], ())}
@@ -84,6 +89,11 @@ class _Index:
                 share = len(self._questions[number][2] & grams) / len(self._questions[number][2])
                 if share >= SHARE:
                     yield number, share
+
+
+def _bare(text: str) -> str:
+    """Letters and digits only: another comma changes five grams."""
+    return _NEITHER.sub("", text)
 
 
 def _questions(record: Record) -> Iterator[str]:

@@ -6,7 +6,9 @@ seen and not repaired. Nothing is changed here: `repaired` gives a new text, whi
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 RUINS = ("\ufffd", "锟斤拷", "烫烫烫", "屯屯屯")
@@ -48,27 +50,20 @@ def repairs(text: str) -> Iterator[Repair]:
     if text.isascii():
         return
     if _GBK_SIGN.search(text):
-        for run in _HAN_RUN.finditer(text):
-            if repair := _from_gbk(run):
-                yield repair
+        yield from _from_gbk(text)
     for run in _BYTE_RUN.finditer(text):
         if after := _from_bytes(run[0]):
             yield Repair(run.start(), run.end(), after)
 
 
-def _from_gbk(run: re.Match[str]) -> Repair | None:
-    """Chinese that encodes in GBK to valid UTF-8 is no coincidence from six characters on (four still meet it in real data)."""
-    encoded = run[0].encode("gb18030", "ignore")
-    # A run may start or end in the middle of a character of the original.
-    for start in range(3):
-        for end in range(len(encoded), max(start, len(encoded) - 3), -1):
-            try:
-                decoded = encoded[start:end].decode("utf-8")
-            except UnicodeDecodeError:
-                continue
-            if _CHINESE.fullmatch(decoded):
-                return Repair(run.start(), run.end(), decoded)
-    return None
+def _from_gbk(text: str) -> Iterator[Repair]:
+    """Stretches of Chinese whose GBK bytes are UTF-8: no coincidence from six characters on (four still meet it in real data)."""
+    pieces = [character.encode("gb18030", "ignore") for character in text]
+    ends = list(accumulate(map(len, pieces)))
+    for stretch in _UTF8_CHINESE.finditer(b"".join(pieces)):
+        # A character whose other half lies outside is broken anyway, and goes.
+        start, end = bisect_right(ends, stretch.start()), bisect_left(ends, stretch.end()) + 1
+        yield Repair(start, end, stretch[0].decode("utf-8", "ignore"))
 
 
 def _from_bytes(run: str) -> str | None:
@@ -113,8 +108,7 @@ def _gbk_leads() -> str:
 
 _TABLES = {codec: _table(codec) for codec in _CODECS}
 _BYTE_RUN = re.compile(f"[{re.escape(''.join(sorted(set().union(*_TABLES.values()))))}]{{2,}}")
-_HAN_RUN = re.compile("[\u3400-\u9fff\ue000-\uf8ff\ufe30-\ufe6f\u2500-\u257f\u20ac]{6,}")
-_CHINESE = re.compile("[\x20-\x7e]*(?:[\u2010-\u2026\u3000-\u303f\u3400-\u9fff\uff00-\uffef][\x20-\x7e]*)+")
+_UTF8_CHINESE = re.compile(b"(?:(?:[\xe3-\xe9\xef][\x80-\xbf]{2}|\xe2\x80[\x90-\xbf])[\x20-\x7e]*){3,}[\xe3-\xe9\xef][\x80-\xbf]{2}")
 _RARE = re.compile("[\u1d00-\u1dbf]")
 """Phonetic signs, which three characters of real Portuguese make by coincidence."""
 _GBK_SIGN = re.compile(f"[{_gbk_leads()}]..[{_gbk_leads()}]")

@@ -34,6 +34,7 @@ LONG = 20_000
 _LEAK = 16
 """Characters of a prompt that are no coincidence at the start of an answer."""
 _LANGUAGE_UNITS = 20
+"""A text of fewer characters, or of half as many different words, tells no language: `12 mod 7` is none."""
 _ENOUGH = 1_000
 """Characters that tell the language of a text."""
 _LANGUAGE_SHARE = 0.1
@@ -174,7 +175,8 @@ def _main_language(text: str) -> str:
     if len(prose) < _LANGUAGE_UNITS:
         return ""
     language, share = next(iter(language_shares(prose).items()), ("", 0))
-    return language if share >= 0.6 and _units(prose[: 20 * _LANGUAGE_UNITS]) >= _LANGUAGE_UNITS else ""
+    different = set(_UNIT.findall(prose[: 20 * _LANGUAGE_UNITS]))
+    return language if share >= 0.6 and len(different) >= _LANGUAGE_UNITS // 2 else ""
 
 
 def _is_absent(language: str, text: str) -> bool:

@@ -17,7 +17,7 @@ from data.mojibake import looks_garbled
 from data.record import Fault, Record
 from data.standards import doubt
 from data.terms import Term, find_terms
-from data.thinking import has_tag
+from data.thinking import has_tag, odd_tags
 
 NO_LETTERS = "none"
 """Language of a record without a letter."""
@@ -32,6 +32,7 @@ DAMAGE = {
     "full_width": "letters or digits in full width, which a tokenizer takes for others; make them half-width",
     "broken_characters": "radicals or ligatures stand for characters, as copied from a PDF; make them whole",
     "unknown_standard": "the number of a standard that Danlu does not know and doubts; check it",
+    "odd_tag": "a thinking tag is written so that it is read as plain text; write <think> and </think>",
     "tag_in_question": "a thinking tag stands in a turn that is not the assistant's; remove it",
 }
 """What each code of this module means and its cure; those of `quality.CHECKS` come beside them."""
@@ -81,6 +82,8 @@ def _remarks(text: str, conversation: Conversation, terms: Sequence[Term]) -> It
     for number, turn in enumerate(conversation.turns):
         if turn.role != "assistant" and "<" in turn.content and has_tag(turn.content):
             yield f"turn {number + 1}", "tag_in_question", DAMAGE["tag_in_question"]
+        if turn.role == "assistant" and (odd := odd_tags(turn.content)):
+            yield f"turn {number + 1}", "odd_tag", f"{DAMAGE['odd_tag']}: {' '.join(odd[:3])}"
 
 
 def _damage(text: str) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,12 @@ OPEN, CLOSE = "<think>", "</think>"
 
 _TAG = re.compile(r"<[ \t]{0,4}(/?)[ \t]{0,4}(think|thinking|thought|reasoning)[ \t]{0,4}>", re.IGNORECASE)
 
+_NAMES = "(?:think|thinking|thought|reasoning)"
+_ODD = re.compile(
+    rf"[<＜]\s*/?\s*{_NAMES}\s*/?\s*[>＞]|<{_NAMES}\s[^<>]{{0,40}}>|&lt;\s*/?\s*{_NAMES}\s*&gt;|\[/?(?:think|thinking)\]",
+    re.IGNORECASE,
+)
+
 FAULTS = {
     "unclosed_thinking": "the thinking tag is opened but never closed; add the closing tag",
     "unopened_thinking": "the thinking tag is closed but never opened; put the opening tag in front of the reasoning",
@@ -52,6 +58,11 @@ def split_thinking(text: str) -> Split:
 def has_tag(text: str) -> bool:
     """Whether any thinking tag, opening or closing, is in `text`."""
     return _TAG.search(text) is not None
+
+
+def odd_tags(text: str) -> list[str]:
+    """What is meant as a thinking tag but is none, so that it would be learnt as answer: full-width, escaped, with attributes, in []."""
+    return [tag[0] for tag in _ODD.finditer(text) if not _TAG.fullmatch(tag[0])]
 
 
 def _fault(text: str, tags: list[re.Match[str]]) -> str | None:

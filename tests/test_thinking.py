@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.thinking import FAULTS, split_thinking
+from data.thinking import FAULTS, has_tag, odd_tags, split_thinking
 
 TEXT = st.text(st.characters(exclude_characters="<>", exclude_categories=["Cs"]), min_size=1).filter(lambda text: text.strip())
 
@@ -67,3 +67,57 @@ def test_any_jumble_of_tags_is_split_or_refused(parts):
         assert split.answer == text and split.faults[0] in FAULTS
     else:
         assert "think" not in split.answer and "think" not in (split.reasoning or "")
+
+
+def _faults_by_hand(tags):
+    """What is wrong with a sequence of (is_closing, name), told by a stack."""
+    stack, blocks, deepest = [], 0, 0
+    for is_closing, name in tags:
+        if is_closing and not stack:
+            return "unopened"
+        if is_closing:
+            opened = stack.pop()
+            blocks += not stack
+            if opened != name and len(tags) == 2:
+                return "mismatched"
+        else:
+            stack.append(name)
+            deepest = max(deepest, len(stack))
+    if stack:
+        return "unbalanced"
+    return "nested" if deepest > 1 else "repeated" if blocks > 1 else "fine"
+
+
+TAGS = st.tuples(st.booleans(), st.sampled_from(["think", "thinking", "thought", "reasoning"]))
+
+
+@given(st.lists(st.tuples(TAGS, TEXT), min_size=1, max_size=6))
+def test_a_stack_finds_the_same_faults(parts):
+    """Whatever the order of tags, the parser and a stack machine agree on whether it is one block, and on why it is not."""
+    text = "".join(f"<{'/' * is_closing}{name}>{words}" for (is_closing, name), words in parts)
+    found = split_thinking(text).faults
+    agree = {
+        "fine": ((), ("empty_thinking",)), "unopened": (("unopened_thinking",), ("nested_thinking",), ("unclosed_thinking",)),
+        "unbalanced": (("unclosed_thinking",), ("nested_thinking",), ("unopened_thinking",)), "nested": (("nested_thinking",),),
+        "repeated": (("repeated_thinking",),), "mismatched": (("mismatched_thinking",),),
+    }  # fmt: skip
+
+    assert found in agree[_faults_by_hand([tag for tag, _ in parts])]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_text_without_a_tag_is_never_touched(text):
+    """Any other text comes back as it is, angle brackets included."""
+    assert has_tag(text) or split_thinking(text) == (None, text, ())
+
+
+@pytest.mark.parametrize("tag", ["＜think＞", "&lt;/think&gt;", '<think type="x">', "<think/>", "[thinking]", "<\nthink>"])
+def test_tags_that_are_none_are_seen(tag):
+    """They would be learnt as a part of the answer."""
+    assert odd_tags(f"a{tag}b") == [tag] and split_thinking(tag).faults == ()
+
+
+@pytest.mark.parametrize("text", ["<think>", "< / Thinking >", "I think [so]", "a < thinking and b > c", "List<Thought>"])
+def test_tags_and_other_words_are_no_odd_tags(text):
+    """What is read as a tag needs no remark, nor does the word by itself."""
+    assert [tag for tag in odd_tags(text) if tag != "<Thought>"] == []
