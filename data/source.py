@@ -118,7 +118,7 @@ def _texts(fd: int, name: str, start: int) -> Iterator[tuple[str, int]]:
 
 def _open(path: Path) -> int:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would keep us waiting for a writer
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check data.path") from None
     except ValueError:
