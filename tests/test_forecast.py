@@ -14,17 +14,32 @@ QWEN = ModelShape.from_config(json.loads(REFERENCE_CONFIGS.read_text(encoding="u
 REFERENCE = {"tokens": 2 * 1024, "precision": "bf16", "gradient_checkpointing": True, "on_gpu": True}
 
 
-@pytest.mark.parametrize(
-    ("quantization", "weights", "peak"), [("none", 7.49, 9.0), ("nf4", 2.47, 4.1)], ids=["bf16", "nf4"]
-)  # fmt: skip
-def test_qwen3_4b_is_forecast_as_the_field_found_it(quantization, weights, peak):
-    """Base weights, adapters with Adam, kept inputs and the peak before the CUDA context, in GiB."""
-    found = forecast(QWEN, Workload(**REFERENCE, quantization=quantization))
+TABLE = {"weights": (7.49, 2.47), "adapters, gradient, Adam": (0.49, 0.49), "layer inputs": (0.35, 0.35), "one layer": (0.6, 0.65),
+         "stock logits": (4.06, 4.06), "peak, stock": (12.4, 7.4), "peak, chunked": (9.0, 4.1)}  # fmt: skip
+"""GiB for bf16 LoRA and nf4 QLoRA of Qwen3-4B with B=2, T=1024, r=16 on all linear layers, without the CUDA context: collected from the
+field and measured with stock transformers and peft, whose plain layers are reckoned with here. One layer: 0.5-0.7, and 0.05 more."""
+STOCK_BYTES_PER_LOGIT = 14
+"""bf16 and fp32 logits, their softmax, and its gradient in fp32."""
 
-    assert found.weights == pytest.approx(weights, rel=0.01)
-    assert found.adapters + found.gradients + found.optimizer == pytest.approx(0.49, rel=0.02)
-    assert found.activations == pytest.approx(0.35, rel=0.02)
-    assert found.peak - found.runtime == pytest.approx(peak, rel=0.07)
+
+@pytest.mark.parametrize(("column", "quantization"), [(0, "none"), (1, "nf4")], ids=["bf16", "nf4"])
+def test_the_components_of_qwen3_4b_are_those_the_field_found(column, quantization, monkeypatch):
+    """Every row of the table to 2 %. The engine's own layers hold less than stock ones, which copy activations to fp32 (0.45 for
+    0.5-0.7 GiB), so the chunked peak comes out up to 7 % lower."""
+    monkeypatch.setattr(forecasting, "runs_fused", lambda *facts: False)
+    found = forecast(QWEN, Workload(**REFERENCE, quantization=quantization))
+    kept = found.weights + found.adapters + found.gradients + found.optimizer + found.activations
+    stock = REFERENCE["tokens"] * QWEN.vocab_size * STOCK_BYTES_PER_LOGIT / 2**30
+    told = {
+        "weights": found.weights, "adapters, gradient, Adam": found.adapters + found.gradients + found.optimizer,
+        "layer inputs": found.activations, "one layer": found.layer, "stock logits": stock, "peak, stock": kept + stock,
+        "peak, chunked": kept + max(found.layer, found.loss),
+    }  # fmt: skip
+
+    for row, figures in TABLE.items():
+        tolerance = 0.25 if row == "one layer" else 0.07 if row == "peak, chunked" else 0.02
+        assert told[row] == pytest.approx(figures[column], rel=tolerance), row
+    assert found.loss < 0.6 < stock
 
 
 def test_components_add_up_to_the_peak():

@@ -1,0 +1,208 @@
+"""Forecast against measured peak memory of the engine on the CPU: `python -m tests.bench.forecast [--only N] [--json FILE]`.
+
+Every line is one engine process of its own that loads a model, probes its longest micro-batch and takes one or two steps; measured is
+its peak resident memory as its last step event tells it. The forecast is worked out anew from the tokens of that micro-batch, so it is
+that of the code at hand. Takes about half an hour on two cores; `--json` keeps what was measured, `--again FILE` compares it with the
+forecast of changed code without measuring anew.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from data.examples import Example
+from engine import events, gguf, model_source
+from engine.batches import StepPlan
+from engine.config import Config, Lora, Model
+from engine.config_file import parse, resolve, write_resolved
+from engine.fitting import piece_tokens
+from engine.forecast import forecast, workload
+from engine.host import read_cpu, read_versions
+from engine.model_shape import ModelShape
+from engine.probe import longest_tokens
+from engine.queue import Tail
+from engine.run_directory import RunDirectory
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+RECORDS = 24
+TOKENS_TO_CHARACTERS = 0.42
+"""Characters that the demo tokenizer writes with one token of such text."""
+QWEN = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "hidden_size": 512, "num_hidden_layers": 12, "num_attention_heads": 8,
+        "num_key_value_heads": 4, "head_dim": 64, "intermediate_size": 1536, "tie_word_embeddings": True,
+        "max_position_embeddings": 8192, "rope_theta": 1e6, "rms_norm_eps": 1e-6}  # fmt: skip
+"""Random weights of Qwen3's shape; the vocabulary is the demo tokenizer's."""
+
+
+class Case(NamedTuple):
+    """family: smollm2 or qwen3.  length: of a row in tokens.  rank: of the adapters."""
+
+    family: str
+    length: int
+    batch: int
+    checkpointing: bool
+    packing: bool
+    rank: int
+    precision: str = "fp32"
+
+
+CASES = [
+    Case("smollm2", 256, 1, False, True, 16), Case("qwen3", 256, 1, False, True, 16), Case("smollm2", 512, 2, True, True, 16),
+    Case("qwen3", 512, 2, True, True, 8), Case("smollm2", 1024, 1, False, True, 16), Case("qwen3", 1024, 1, False, True, 64),
+    Case("smollm2", 256, 4, True, True, 16), Case("qwen3", 512, 4, False, True, 16), Case("smollm2", 512, 1, True, True, 8),
+    Case("qwen3", 1024, 2, True, True, 16), Case("smollm2", 512, 2, False, True, 16), Case("qwen3", 2048, 1, False, True, 16),
+    Case("smollm2", 1024, 1, True, True, 64), Case("qwen3", 256, 4, False, False, 16), Case("smollm2", 512, 4, True, False, 16),
+    Case("qwen3", 1024, 2, False, False, 16), Case("smollm2", 1024, 2, True, True, 16), Case("qwen3", 2048, 1, True, True, 16),
+    Case("smollm2", 256, 4, False, True, 16), Case("qwen3", 512, 4, True, False, 32), Case("smollm2", 2048, 1, True, True, 16),
+    Case("qwen3", 512, 2, False, True, 16, "bf16"), Case("smollm2", 1024, 1, False, True, 16, "bf16"),
+    Case("qwen3", 2048, 1, True, True, 32, "bf16"), Case("smollm2", 512, 4, False, True, 16), Case("smollm2", 2048, 1, False, True, 8),
+]  # fmt: skip
+
+
+def main() -> None:
+    """Measure, or read what was measured, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", type=int, action="append", help="number of a case, from 1")
+    parser.add_argument("--json", type=Path, help="keep what was measured here, case by case")
+    parser.add_argument("--again", type=Path, help="compare with what was measured earlier")
+    options = parser.parse_args()
+    measured = json.loads(options.again.read_text()) if options.again else {}
+    with tempfile.TemporaryDirectory() as folder:
+        models = _models(Path(folder))
+        for number, case in enumerate(CASES, 1):
+            if str(number) in measured or options.again or (options.only and number not in options.only):
+                continue
+            measured[str(number)] = measure(case, models[case.family], Path(folder) / str(number))
+            print(f"{number:2} {case} {measured[str(number)]}", file=sys.stderr, flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(measured))
+        shapes = {family: ModelShape.from_config(json.loads((path / "config.json").read_text())) for family, path in models.items()}
+    _print_table({int(number): found for number, found in measured.items()}, shapes)
+
+
+def measure(case: Case, model: Path, folder: Path) -> dict[str, float]:
+    """Tokens of the longest micro-batch and peak GiB of one engine process."""
+    run = _run(case, model, folder)
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "XDG_STATE_HOME": str(folder / "state")}
+    done = subprocess.run([sys.executable, "-m", "engine", str(run.path)], cwd=PROJECT, env=environment, capture_output=True, check=False)
+    told = [event for event in Tail(run.events, events.decode).read()]
+    steps = [event for event in told if isinstance(event, events.Step)]
+    if done.returncode or not steps:
+        raise SystemExit(f"{case}: exit code {done.returncode}: {done.stderr.decode()[-2000:]}")
+    return {"tokens": _longest(run, case), "peak_gib": steps[-1].peak_memory_gib}
+
+
+def foretell(case: Case, shape: ModelShape, tokens: int) -> float:
+    """Forecast peak in GiB."""
+    work = workload(msgspec.structs.replace(Config(), lora=Lora(r=case.rank)), case.precision, False, case.checkpointing)
+    return forecast(shape, replace(work, tokens=tokens, generated=0)).peak
+
+
+def _run(case: Case, model: Path, folder: Path) -> RunDirectory:
+    """A run directory for `case` with records that fill its rows."""
+    run = RunDirectory(folder / "run")
+    run.path.mkdir(parents=True)
+    data = folder / "data.jsonl"
+    data.write_text("\n".join(json.dumps(record, ensure_ascii=False) for record in _records(case)), encoding="utf-8")
+    text = f"""
+[model]
+name = "{model}"
+precision = "{case.precision}"
+[data]
+path = "{data}"
+max_seq_length = {case.length}
+packing = {str(case.packing).lower()}
+eval_fraction = 0.0
+[lora]
+r = {case.rank}
+[train]
+batch_size = {case.batch}
+gradient_accumulation_steps = 1
+max_steps = 2
+gradient_checkpointing = "{"on" if case.checkpointing else "off"}"
+[eval]
+at_start = false
+every_steps = 0
+[sample]
+num_prompts = 0
+every_steps = 0
+"""
+    write_resolved(run.config, resolve(parse(text, "bench"), folder), {})
+    return run
+
+
+def _records(case: Case) -> list[dict[str, str]]:
+    """Questions with long thinking: some a row without packing, a fraction of one with it. One Chinese character is about two tokens."""
+    share = 1 / 3 if case.packing else 0.9
+    records = []
+    for number in range(RECORDS * case.batch):
+        room = int(case.length * share) - 60 - (number % 5) * 4
+        sentence = f"第{number}步把明文分组，异或轮密钥，再查表。"
+        thinking = (sentence * (room // 10 + 1))[: max(8, int(room * TOKENS_TO_CHARACTERS))]
+        records.append({"instruction": f"第 {number} 题？", "input": "", "output": f"<think>\n{thinking}\n</think>\n\n答案是{number}。"})
+    return records
+
+
+def _longest(run: RunDirectory, case: Case) -> int:
+    """Tokens of the longest micro-batch, from the run's own data."""
+    lengths = [len(example.ids) for example in _examples(run)]
+    steps = StepPlan(lengths, row_length=case.length, packing=case.packing, rows_per_step=case.batch, num_epochs=1, max_steps=2, seed=42)
+    return longest_tokens(steps, lengths, case.batch, piece_tokens(on_gpu=False, ranks=1))
+
+
+def _examples(run: RunDirectory) -> list[Example]:
+    from data.preparation import PreparationSettings, prepare
+    from data.tokenizer import load_tokenizer
+    from engine.config_file import read_resolved
+
+    config = read_resolved(run.config)
+    names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
+    settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
+    return prepare(settings, load_tokenizer(Path(config.model.name)), config.train.seed, lambda name, done, total: None).train
+
+
+def _models(folder: Path) -> dict[str, Path]:
+    """The demo model, and a random one of Qwen3's shape with the demo's tokenizer."""
+    demo = model_source.locate(Model(name="demo"), lambda done, total, detail: None, gguf.convert)
+    vocabulary = json.loads((demo / "config.json").read_text())["vocab_size"]
+    qwen = folder / "qwen3"
+    qwen.mkdir()
+    (qwen / "config.json").write_text(json.dumps(QWEN | {"vocab_size": vocabulary}))
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json", "generation_config.json"):
+        if (demo / name).is_file():
+            (qwen / name).write_bytes((demo / name).read_bytes())
+    program = (
+        "import sys, torch; from transformers import AutoConfig, AutoModelForCausalLM; torch.manual_seed(0);"
+        "AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(sys.argv[1])).save_pretrained(sys.argv[1])"
+    )
+    subprocess.run([sys.executable, "-c", program, str(qwen)], check=True, capture_output=True)
+    return {"smollm2": demo, "qwen3": qwen}
+
+
+def _print_table(measured: dict[int, dict[str, float]], shapes: dict[str, ModelShape]) -> None:
+    versions = read_versions()
+    threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
+    print(f"{read_cpu().name}, {threads} threads, {platform.system()}, torch {versions['torch']}\n")
+    print("| model | length | batch | tokens | recomputed | packed | rank | type | measured GiB | forecast GiB | error |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    errors = []
+    for number, found in sorted(measured.items()):
+        case, told = CASES[number - 1], foretell(CASES[number - 1], shapes[CASES[number - 1].family], int(found["tokens"]))
+        errors.append(told / found["peak_gib"] - 1)
+        yes = {True: "yes", False: "no"}
+        print(f"| {case.family} | {case.length} | {case.batch} | {found['tokens']} | {yes[case.checkpointing]} | {yes[case.packing]} "
+              f"| {case.rank} | {case.precision} | {found['peak_gib']:.2f} | {told:.2f} | {100 * errors[-1]:+.1f} % |")  # fmt: skip
+    mean, worst = sum(map(abs, errors)) / len(errors), max(map(abs, errors))
+    print(f"\n{len(errors)} configurations: mean error {100 * mean:.1f} %, worst {100 * worst:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
