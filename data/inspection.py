@@ -14,7 +14,7 @@ from data import thinking
 from data.contamination import contaminated
 from data.examples import ExampleSettings
 from data.facts import facts_of
-from data.findings import groups_of, lengths_of
+from data.findings import groups_of, kept, lengths_of
 from data.lengths import Percentiles, percentiles_by_part
 from data.reading import Dataset, Fault, Record
 from data.text_checks import Texts, look_at_texts
@@ -102,7 +102,7 @@ def inspect(
         lengths = lengths_of(dataset, tokenizer, settings or ExampleSettings(), lambda done, total: tell("tokens", done, total))
     groups = groups_of(dataset, lambda done, total: tell("duplicates", done, total))
     near = groups_of_several(groups)
-    texts: Texts = look_at_texts(records, lambda done, total: tell("texts", done, total))
+    texts = texts_of(dataset, lambda done, total: tell("texts", done, total))
     remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
     if evaluation is not None:
         remarks += _contaminated(dataset, evaluation, lambda done, total: tell("contamination", done, total))
@@ -126,6 +126,27 @@ def inspect(
         script=dict(texts.scripts.most_common()),
         terms={name: count for (name, _), count in texts.terms.most_common()},
     )
+
+
+class _KeptTexts(Struct):
+    """`Texts` as they are written down; terms: name, category and records."""
+
+    remarks: dict[int, list[Fault]]
+    languages: dict[str, int]
+    scripts: dict[str, int]
+    terms: list[tuple[str, str, int]]
+
+
+def texts_of(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Texts:
+    """`look_at_texts` of a file, remembered by its content."""
+
+    def make() -> _KeptTexts:
+        found = look_at_texts(dataset.records, progress)
+        return _KeptTexts(found.remarks, found.languages, found.scripts, [(*term, count) for term, count in found.terms.items()])
+
+    found = kept(dataset, "texts", _KeptTexts, make)
+    terms = Counter({(name, category): count for name, category, count in found.terms})
+    return Texts(found.remarks, Counter(found.languages), terms, Counter(found.scripts))
 
 
 def _contaminated(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None]) -> list[Fault]:

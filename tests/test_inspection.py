@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from msgspec import structs
 
+from data.cache import data_cache
 from data.inspection import inspect, remarks_by_record
 from data.lengths import Percentiles, percentiles
 from data.reading import read_file
@@ -11,6 +13,12 @@ from data.tokenizer import load_tokenizer
 from tests.tokenizers import qwen3_tokenizer_folder
 
 GOOD = {"instruction": "什么是SM4？", "output": "<thinking>国密</thinking>分组密码。", "difficulty": "easy", "category": "symmetric"}
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory, monkeypatch):
+    """Findings of other tests, and of the user, are not met."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +150,28 @@ def test_percentiles_are_values_that_occur():
     """Nearest rank: at least that share of the values is no larger."""
     assert percentiles(range(100, 0, -1)) == Percentiles(50, 95, 99, 100)
     assert percentiles([7]) == Percentiles(7, 7, 7, 7) and percentiles([]) == Percentiles(0, 0, 0, 0)
+
+
+def test_a_second_inspection_of_the_same_content_counts_nothing_again(tmp_path, qwen3):
+    """By content, not by name: a copy is known, a changed file is not."""
+    path, copy = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    path.write_text("".join(json.dumps(GOOD | {"input": str(number)}) + "\n" for number in range(20)), encoding="utf-8")
+    copy.write_bytes(path.read_bytes())
+    first, stages = inspect(read_file(path), qwen3), []
+    again = inspect(read_file(copy), qwen3, lambda stage, done, total: stages.append(stage))
+
+    assert stages == [] and again == structs.replace(first, path=str(copy))
+    copy.write_bytes(copy.read_bytes() + b'{"instruction": "q", "output": "a"}\n')
+    assert inspect(read_file(copy), qwen3).records == 21
+
+
+def test_what_cannot_be_kept_is_found_again(tmp_path):
+    """A cache that is full or broken costs time, never the report."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(GOOD), encoding="utf-8")
+    first = inspect(read_file(path))
+    for file in data_cache().iterdir():
+        if file.suffix in (".npy", ".msgpack"):
+            file.write_bytes(b"broken")
+
+    assert inspect(read_file(path)) == first

@@ -17,6 +17,12 @@ def _raw(number, thinking=True, answer="是"):
     return {"instruction": f"{HAN[number]}问题{number * 7919}？", "output": output}
 
 
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory, monkeypatch):
+    """Examples of other tests, and of the user, are not met."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def file(tmp_path):
     """Writes records to a file and returns its path."""
