@@ -167,16 +167,15 @@ def unsharded_bytes(shape: ModelShape, work: Workload) -> float:
 
 
 def loss_bytes(shape: ModelShape, work: Workload) -> float:
-    """One chunk: logits in the compute type and in fp32, their log-softmax, and the gradient in both types; hidden states of all
-    supervised rows and their gradient."""
+    """One chunk of logits, which become their gradient in place, and the hidden states of all supervised rows with their gradient."""
     rows = min(work.local_tokens, max(1, work.chunk_bytes // (4 * shape.vocab_size)))
     return rows * shape.vocab_size * logit_bytes(work.precision) + 2 * work.local_tokens * shape.hidden_size * BYTES[work.precision]
 
 
 def logit_bytes(precision: str) -> int:
-    """Bytes that exist of one logit at the widest moment of the loss."""
+    """Bytes that exist of one logit at the widest moment of the loss: one fp32 buffer, and the compute type's beside it."""
     wide = BYTES[precision]
-    return 3 * 4 + (2 * wide if wide < 4 else 0)
+    return 4 + (wide if wide < 4 else 0)
 
 
 def generation_bytes(shape: ModelShape, work: Workload) -> float:

@@ -15,7 +15,7 @@ from engine import speed
 from engine.activations import BYTES
 from engine.certainty import Certainty
 from engine.config import Config
-from engine.fitting import Fit, choose
+from engine.fitting import Fit, choose, piece_tokens
 from engine.forecast import GIB, Forecast, base_bytes, forecast, workload
 from engine.gpu_facts import facts_of
 from engine.hardware import Machine
@@ -51,8 +51,12 @@ class Case:
         return not self.machine.usable_gpus
 
     def tokens_of(self, rows: int) -> int:
-        """Tokens of the longest micro-batch of `rows` rows."""
-        return self.longest(rows) if self.longest else rows * self.config.data.max_seq_length
+        """Tokens of the longest micro-batch of `rows` rows, or of the longest piece of it that passes through the model at once."""
+        length = self.config.data.max_seq_length
+        if self.longest:
+            return self.longest(rows)
+        most = piece_tokens(not self.is_on_cpu, max(1, self.config.parallel.num_gpus) * self.config.parallel.num_nodes)
+        return rows * length if most is None else min(rows * length, max(most, length))
 
     @property
     def longest_row(self) -> int:
