@@ -102,7 +102,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         fingerprint=marks,
         plan=plan,
         plan_event=told,
-        micro_batch=ranks.follow(max(1, plan.micro_batch)),
+        micro_batch=int(min(numbers[0] for numbers in ranks.gather([max(1, plan.micro_batch)]))),  # what the fullest card takes
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
 

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from itertools import count
+from pathlib import Path
 
 from engine.config_file import Document
 from engine.errors import ConfigError
@@ -21,11 +23,14 @@ def place_this_machine(options: argparse.Namespace) -> None:
 
 
 def name_here(options: argparse.Namespace, document: Document) -> str:
-    """Name of the run directory on this machine: the first one's is the run's, the others' hold their own log only.
+    """Name of the run directory on this machine: the first one's is the run's, the others' hold their own log only, one a start.
 
     Raises ConfigError where the machines could not agree on it.
     """
     name = options.name or document.values.run.name
     if document.values.parallel.num_nodes > 1 and not name:
         raise ConfigError("a run on several machines needs the same name on all of them; give it with --name")
-    return f"{name}.node-{options.node_rank}" if options.node_rank else name
+    if not options.node_rank:
+        return name
+    stem, folder = f"{name}.node-{options.node_rank}", Path(document.values.run.output_dir)
+    return next(free for number in count(1) if not (folder / (free := stem if number == 1 else f"{stem}-{number}")).exists())
