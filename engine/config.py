@@ -176,7 +176,14 @@ class Checkpoint(_Section):
         float,
         Meta(ge=0.0, description="Save at least every so many minutes; 0 turns it off."),
     ] = 15.0
-    keep: Annotated[int, Meta(ge=2, le=1000, description="Verified checkpoints kept; never fewer than two.")] = 3
+    keep: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=1000,
+            description="Verified checkpoints kept, never fewer than two; the one with the lowest evaluation loss stays besides.",
+        ),
+    ] = 3
 
 
 class Parallel(_Section):
