@@ -37,6 +37,10 @@ RIGHT = [
     (D, "答案：d = 27，验算 3 × 27 = 81 ≡ 1 (mod 40)"),
     (D, "答案：27（mod 40）"),
     (D, "答案：d 的值是 27"),
+    (D, "答案：d = 27（因为 3×27 = 81 ≡ 1）"),
+    (D, "答案：d = 27 因为 3 × 27 = 81"),
+    (D, "答案：d = 27 (mod 40)，即 27"),
+    (KEY, "答案：(n, φ, d) = (55, 40, 27)"),
     (D, "答案：d = 5\n更正，答案：d = 27"),
     ((Number("x", 1234),), "答案：1,234"),
     (KEY, "答案：n = 55，φ = 40，d = 27"),
@@ -91,9 +95,15 @@ UNREADABLE = [
     (D, "我不知道", "not_found"),
     (D, "答案：27 或 28", "several"),
     (D, "答案：d = 27，d = 28", "several"),
+    (D, "答案：d = 27 或 28", "not_found"),
+    (D, "答案：d = 27 or maybe 28", "not_found"),
+    (D, "答案：d = 27 + 1", "not_found"),
+    (D, "答案：d 不是 27", "denied"),
+    (D, "答案：d ≠ 27", "denied"),
     (D, "答案：d = 3^3", "not_found"),
     (D, "答案：d = " + "9" * 6000, "not_found"),
     (KEY, "答案：n = 55，d = 27", "not_found"),
+    (KEY, "答案：n = 55，m = 40，d = 27", "not_found"),
     (R, "答案：6 和 3", "not_found"),
 ]
 
@@ -146,6 +156,16 @@ def test_any_text_gets_a_verdict(text):
 
         assert verdict.state in ("right", "wrong", "unreadable")
         assert verdict.reason in REASONS
+
+
+PIECES = ["(", "1,", "0 1 ", "\\boxed{", "x=", "d = 2 ", " ", "\n", "答案：", "<think>", "AB ", "2C:", "mod ", "(1, ", "d(", "**"]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_hostile_text_does_not_hang_the_grader(piece):
+    """100,000 characters of anything repeated get a verdict, where a pattern that backtracks would never end."""
+    for expected in (D, KEY, R, LETTERS, BYTES, BITS, BASE64, CHOICE, PAIR):
+        assert grade(expected, piece * (100_000 // len(piece))).state in ("right", "wrong", "unreadable")
 
 
 FORMS = ["答案：{}", "答案：x = {}", "x={}", "$x \\equiv {} \\pmod{{7}}$", "答案：**{}**。", "\\boxed{{{}}}"]

@@ -24,13 +24,19 @@ REASONS = {
     "empty": "nothing follows the thinking block",
     "not_found": "the answer names no value of the kind that is asked for",
     "several": "the answer names more than one value",
+    "denied": "the answer says what the value is not",
 }
 """What each reason of a verdict means."""
 
 _CLOSING = re.compile(r"<\s*/\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
 _OPENING = re.compile(r"<\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
 _MARKER = re.compile(r"(?:最终)?答案(?:是|为)?\s*[:=]?|\b(?:final\s+)?answer(?:\s+is)?\s*[:=]?|(?=\\boxed)", re.IGNORECASE)
+_DENIAL = re.compile(r"不是|并非|不等于|≠|\\neq?\b|\bnot\b", re.IGNORECASE)
+_ALTERNATIVE = re.compile(r"(?:或|\bor\b|[/~至到])\D{0,8}\d", re.IGNORECASE)
 _INFINITY = "无穷远点"
+_LONGEST_ANSWER = 10_000
+"""Characters at the end of an answer that are looked at: the statement stands there, and matching stays quick whatever comes."""
+
 _SIGN = r"\s*(?:的?值|编码|字节|结果)?\s*(?:=|≡|:|是|为|等于)\s*"
 
 
@@ -93,7 +99,9 @@ def grade(expected: tuple[Value, ...], text: str) -> Verdict:
         return Verdict("unreadable", "unclosed_thinking")
     if not answer.strip():
         return Verdict("unreadable", "empty")
-    line, is_marked = _final(_plain(answer))
+    line, is_marked = _final(_plain(answer[-_LONGEST_ANSWER:]))
+    if is_marked and _DENIAL.search(line):
+        return Verdict("unreadable", "denied", seen=line)
     for value in expected:
         verdict = _grade_one(value, expected, line, is_marked)
         if verdict.state != "right":
@@ -114,7 +122,7 @@ def _grade_one(value: Value, expected: tuple[Value, ...], line: str, is_marked: 
 def _plain(text: str) -> str:
     """The text with one way of writing where several mean the same."""
     text = text.replace("，", ", ").replace("、", ", ").replace("：", ":").replace("。", ". ").replace("；", "; ")
-    text = unicodedata.normalize("NFKC", text)
+    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", unicodedata.normalize("NFKC", text)))
     text = re.sub(r"\\(?:text|mathrm|mathbf|texttt|operatorname)\s*\{([^{}]*)\}", r"\1", text)
     text = re.sub(r"\bx\s*=\s*(-?\d+)\s*[,;]?\s*(?:和|and)?\s*y\s*=\s*(-?\d+)", r"(x, y) = (\1, \2)", text)
     for old, new in (("\\equiv", "≡"), ("\\varphi", "φ"), ("\\phi", "φ"), ("−", "-"), ("–", "-"), ("\\left", ""), ("\\right", "")):
@@ -142,7 +150,7 @@ def _claims(value: Value, expected: tuple[Value, ...], line: str, is_marked: boo
         return _different(read) if is_marked else read[-1:]
     if len(expected) == 1:
         return _different(_read_all(value, line))
-    return _by_place(value, expected, line) if is_marked else []
+    return _by_place(value, expected, line) if is_marked and not re.search(stop, line) else []
 
 
 def _called(value: Value) -> str:
@@ -158,20 +166,34 @@ def _by_place(value: Value, expected: tuple[Value, ...], line: str) -> list:
 
 
 def _read_one(value: Value, chunk: str):
-    """What stands at the beginning of `chunk`; for numbers, after the last equality sign of its first clause."""
+    """What stands at the beginning of `chunk`."""
     if isinstance(value, Number):
-        clause = re.sub(r"\(?\s*\bmod\s*\{?\s*\w+\s*\}?\s*\)?", " ", re.split(r"[,;。]\s|\. |\n", chunk)[0])
-        match = re.fullmatch(rf"\s*({_PATTERNS[Number]})\s*(?:[.;,)}}\]]|或者?\s.*)?\s*\D*", re.split(r"[=≡]", clause)[-1])
-        return None if match is None or re.search(r"[\^×·*/+]", match[0][match.end(1) :]) else _number(match[1])
+        return _end_of_chain(_without_modulus(re.split(r"[,;。]\s|\. |\n", chunk)[0]))
     match = re.match(rf"[\s(\[{{]*?({_pattern(value)})", chunk)
     return None if match is None else _normal(value, match[1])
+
+
+def _end_of_chain(clause: str) -> int | None:
+    """The number that `3 × 9 = 27` comes to; words end the chain (`27 because 3 × 27 = 81`), an open expression gives nothing."""
+    found = None
+    for part in re.split(r"[=≡]", clause):
+        match = re.match(rf"\s*({_PATTERNS[Number]})\s*(?P<rest>.*)", part, re.DOTALL)
+        rest = match["rest"] if match else ""
+        found = _number(match[1]) if match and not re.match(r"[\^×·*/+\d-]|\(\s*-?\d", rest) and not _ALTERNATIVE.match(rest) else None
+        if re.search(r"[^\W\d_]|\(", part):
+            break
+    return found
+
+
+def _without_modulus(text: str) -> str:
+    return re.sub(r"\(?\s*\bmod\s*\{?\s*\w+\s*\}?\s*\)?", " ", text)
 
 
 def _read_all(value: Value, line: str) -> list:
     """Every value of the kind in a line that names none; of an equation only the right side."""
     if isinstance(value, Number):
-        line = re.sub(r"\(?\s*\bmod\s*\{?\s*\w+\s*\}?\s*\)?", " ", line)
-        line = re.sub(r"[^,;。\n]*[=≡]", " ", line)
+        line = _without_modulus(line)
+        line = re.sub(r"[^,;。\n=≡]*[=≡]", " ", line) if re.search("[=≡]", line) else line
     pattern = _pattern(value)
     if isinstance(value, Letters) and re.search(_CAPITALS, line):
         pattern = _CAPITALS
