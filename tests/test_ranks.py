@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from data.examples import PROMPT, Example
 from engine import rank_launcher
 from engine.config_file import parse
+from engine.control import StopNow
 from engine.errors import ConfigError, EnvironmentFault
 from engine.machine_file import find_machine, read_machine
 from engine.placement import NODE_RANK, RENDEZVOUS, Placement, decide
@@ -223,6 +224,20 @@ def test_how_ranks_end_is_told_by_its_cause_and_nobody_is_left(watched, ends, re
 
     assert last.reason == reason and words in last.error
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
+
+
+def test_a_second_signal_ends_every_rank_at_once(run_dir, watched, monkeypatch):
+    """Without waiting for their step; the exception goes on to whoever says so in the events."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    monkeypatch.setattr(rank_launcher, "read_last_words", twice_asked)
+
+    with pytest.raises(StopNow):
+        watched("wait,wait")
+    assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
+
+
+def twice_asked(folder):
+    raise StopNow
 
 
 def test_a_child_dies_with_its_parent():
