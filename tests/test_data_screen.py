@@ -68,7 +68,7 @@ def is_there(screen, counted):
 
 async def until(pilot, condition):
     """Let the console work until `condition` holds."""
-    for _ in range(6000):
+    for _ in range(3000):
         await pilot.pause(0.01)
         if condition():
             return

@@ -119,6 +119,7 @@ class DataScreen(DanluScreen):
             self.browser.grow()
             self.browser.show(home=False)
         if self.editing and self.editing.waiting and self.table is not None and self.table.dataset.is_complete:
+            self.editing.waiting = False  # asked once, however many updates come before the question is on screen
             self._recover(self.editing)
 
     def _opened(self, table: RecordTable) -> None:

@@ -95,7 +95,7 @@ class Browser(Vertical):
         """Draw status, list and page as they are now."""
         self.set_class(self.view.mode != "list" or self.table is None, "paged")
         if self.table is not None:
-            self.records.set_columns(self.table.widest())
+            self.records.set_columns(self._widest())
             self.page.show(self._build, home)
         else:
             self.page.show(lambda width: empty_page(self._error, self._session.glyphs, width), home)
@@ -111,14 +111,12 @@ class Browser(Vertical):
     def grow(self) -> None:
         """While the file is read, its rows become more."""
         if self.table is not None and not self.view.is_narrowed and len(self.records.numbers) != len(self.table):
-            self.records.grow(range(len(self.table)), self.table.widest())
+            self.records.grow(range(len(self.table)), self._widest())
 
     def select(self, row: int | None) -> None:
         """Fill the list by filters and search, the cursor staying on `row` where it can."""
         assert self.table is not None
-        grouped = Filter("alike", "near") in self.view.filters
-        widest = self.table.widest() | {"group": GROUP_CELLS if grouped else 0}
-        self.records.show_rows(self.table.row, self.view.rows(self.table), widest, row)
+        self.records.show_rows(self.table.row, self.view.rows(self.table), self._widest(), row)
 
     def look_at(self, row: int) -> None:
         """Put the cursor on a row; where the list does not show it, on all records."""
@@ -126,6 +124,11 @@ class Browser(Vertical):
             self.view.filters, self.view.needle, self.view.found = (), "", None
         self.select(row)
         self.show(home=False)
+
+    def _widest(self) -> dict[str, int]:
+        """Cells of the list's optional columns; groups are named where the list is in their order."""
+        assert self.table is not None
+        return self.table.widest() | {"group": GROUP_CELLS if Filter("alike", "near") in self.view.filters else 0}
 
     def _build(self, width: int) -> list[Line]:
         assert self.table is not None

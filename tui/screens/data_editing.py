@@ -46,7 +46,6 @@ class Editing:
 
     async def offer_recovery(self, app: App) -> int:
         """Ask whether the edits of a console that died are wanted; return how many records have changed since and keep theirs not."""
-        self.waiting = False
         restored, stale = self._still_true(self._entries)
         count = sum(isinstance(entry, Made) for entry in restored)
         text = tr("data.recover", count=count) if count else tr("data.recover_draft")
@@ -69,7 +68,8 @@ class Editing:
     async def edit(self, app: App, row: int) -> bool:
         """Ask for a field of a row and type it anew; return whether anything was changed."""
         raw = self._table.raw(row)
-        path = await self._ask_field(app, raw) if isinstance(raw, dict) else WHOLE
+        faulty = {fault.field for fault in self._table.problems(row)}
+        path = await self._ask_field(app, raw, faulty) if isinstance(raw, dict) else WHOLE
         return path is not None and await self._type(app, row, path)
 
     def leave_out(self, rows: Sequence[int]) -> None:
@@ -87,11 +87,13 @@ class Editing:
     def close(self) -> None:
         self.journal.close()
 
-    async def _ask_field(self, app: App, raw: dict[str, Any]) -> fields.Path | None:
+    async def _ask_field(self, app: App, raw: dict[str, Any], faulty: set[str]) -> fields.Path | None:
+        """faulty: names of fields of which one is offered first."""
         found = [(path, text) for path, text in fields.fields(raw) if path]
         choices = [Choice(path, fields.path_name(path), gate.safe(" ".join(text[:PREVIEW].split()))) for path, text in found]
         choices.append(Choice(WHOLE, tr("data.edit_whole"), tr("data.edit_whole_about")))
-        answer = await app.push_screen_wait(Choices(tr("data.edit_title"), choices, wide=True))
+        likely = next((path for path, _ in found if fields.path_name(path) in faulty), None)
+        answer = await app.push_screen_wait(Choices(tr("data.edit_title"), choices, likely, wide=True))
         return answer if isinstance(answer, tuple) else None
 
     async def _type(self, app: App, row: int, path: fields.Path, draft: str | None = None) -> bool:

@@ -17,6 +17,7 @@ from data.dataset import Dataset
 from data.edits import Change, Edits
 from data.errors import DanluError
 from data.examples import ANSWER, THINKING, ExampleSettings, build_examples
+from data.fields import fields
 from data.inspection import Texts, is_thinking_fault, look_at_texts
 from data.record import Fault, Record
 from data.splitting import Split
@@ -237,7 +238,7 @@ class RecordTable:
     def row(self, row: int) -> Row:
         """The row as the list shows it."""
         conversation = self.conversation(row)
-        words = conversation.turns[0].content[:WORDS] if conversation else str(self.raw(row))[:WORDS]
+        words = conversation.turns[0].content if conversation else " ".join(text for _, text in fields(self.raw(row)))
         thinks = conversation is not None and conversation.has_thinking
         is_faulty = not thinks and any(map(is_thinking_fault, self.problems(row)))
         return Row(
@@ -250,7 +251,7 @@ class RecordTable:
             group=f"{self.groups[row] + 1}" if self.near_group(row) else "",
             tokens=self.tokens(row),
             is_over_length=self.is_over_length(row),
-            words=gate.safe(" ".join(words.split())),
+            words=gate.safe(" ".join(words[:WORDS].split())),
         )
 
     def widest(self) -> dict[str, int]:
