@@ -96,10 +96,10 @@ def losses(run: RunDirectory) -> dict[int, float]:
     return {event.step: event.loss for event in of_type(run, events.Step)}
 
 
-def wait_until(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`, asked again and again. Fails loudly after PATIENCE_S."""
-    deadline = time.monotonic() + PATIENCE_S
+def wait_until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
+    """The first true value of `condition`, asked again and again. Fails loudly after `patience_s`."""
+    deadline = time.monotonic() + patience_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S:.0f} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s in vain for {what}"
         time.sleep(0.02)
     return value

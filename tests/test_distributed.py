@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from engine import events, launch
 from engine.launch import PROJECT, launch_engine
+from engine.processes import end_engine
 from engine.run_directory import RunDirectory
 from tests.engine_runs import all_events, losses, make_run, of_type, train_here, wait_until, write_records
 from tests.tiny_models import tiny_model
@@ -58,6 +59,20 @@ def whole(model, data, tmp_path_factory):
     return run
 
 
+@pytest.fixture
+def launched():
+    """Starts runs as the console does; whatever a failed test leaves running is ended."""
+    runs = []
+
+    def start(run):
+        runs.append(run)
+        return launch_engine(run)
+
+    yield start
+    for run in runs:
+        end_engine(run, grace_s=5.0)
+
+
 def assert_same_result(run, whole):
     """Losses to 1e-6, and the adapter."""
     assert losses(run) == pytest.approx(losses(whole), rel=1e-6)
@@ -80,11 +95,11 @@ def ranks_of(run) -> list[psutil.Process]:
     return sorted((p for p in below if "engine.torchrun" not in p.cmdline() and "engine" in p.cmdline()), key=lambda p: p.pid)
 
 
-def test_ddp_computes_what_one_process_does_and_survives_a_killed_rank(model, data, whole, tmp_path):
+def test_ddp_computes_what_one_process_does_and_survives_a_killed_rank(model, data, whole, launched, tmp_path):
     """Rank 1 is killed after a checkpoint: named within seconds, nobody left; resumed, all losses are those of one process."""
     run = make_run(tmp_path, model, data, "ddp", **SETTINGS, parallel=TWO)
-    engine = launch_engine(run)
-    wait_until(lambda: of_type(run, events.CheckpointSaved), "a checkpoint")
+    engine = launched(run)
+    wait_until(lambda: of_type(run, events.CheckpointSaved), "a checkpoint", PATIENCE_S)
     started = ranks_of(run)
     assert len(started) == 2
     os.kill(started[1].pid, signal.SIGKILL)
@@ -95,7 +110,7 @@ def test_ddp_computes_what_one_process_does_and_survives_a_killed_rank(model, da
     assert f"(process {started[1].pid})" in stopped.error and "resume" in stopped.error
     assert not psutil.wait_procs(started, timeout=5)[1]
 
-    assert launch_engine(run).wait(timeout=PATIENCE_S) == 0
+    assert launched(run).wait(timeout=PATIENCE_S) == 0
     assert_same_result(run, whole)
     assert [event.seq for event in all_events(run)] == list(range(len(all_events(run))))
     assert not [warning for warning in of_type(run, events.Warning) if warning.code == "resume_equivalent"]
@@ -103,14 +118,14 @@ def test_ddp_computes_what_one_process_does_and_survives_a_killed_rank(model, da
     assert [load.rank for load in loads.ranks] == [0, 1] and all(load.rss_gib > 0 for load in loads.ranks)
 
 
-def test_fsdp2_obeys_commands_and_goes_on_in_one_process(model, data, whole, tmp_path):
+def test_fsdp2_obeys_commands_and_goes_on_in_one_process(model, data, whole, launched, tmp_path):
     """Sharded weights: paused, saved, gone on, stopped with exit code 3; then one process goes on as an equivalent run to the same end."""
     run = make_run(tmp_path, model, data, "fsdp2", **SETTINGS, parallel={"strategy": "fsdp2", "num_gpus": 2})
-    engine = launch_engine(run)
-    wait_until(lambda: losses(run), "a step")
+    engine = launched(run)
+    wait_until(lambda: losses(run), "a step", PATIENCE_S)
     for name in ("pause", "checkpoint"):
         launch.send(run, name)
-    wait_until(lambda: len(of_type(run, events.CommandDone)) == 2, "the pause and the checkpoint")
+    wait_until(lambda: len(of_type(run, events.CommandDone)) == 2, "the answers", PATIENCE_S)
     for name in ("resume", "stop"):
         launch.send(run, name)
 
