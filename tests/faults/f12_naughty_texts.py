@@ -52,8 +52,8 @@ def _screens(bench: Bench, family: Family, count: int, size: tuple[int, int]) ->
             for key in keys:
                 terminal.press(key)
                 _settle(terminal, ESCAPE_LOOKS if key == ESCAPE else QUIET_LOOKS)
-                if key in "\r12345o":
-                    wait_until(lambda tab=tab, key=key: key == "5" or f"▸{tab} " in terminal.text or terminal.process.poll() is not None, what)
+                if key in "\r1234o":
+                    wait_until(lambda tab=tab: f"▸{tab} " in terminal.text or terminal.process.poll() is not None, what)
                 assert terminal.process.poll() is None, f"the console ended with {terminal.process.returncode}:\n{terminal.text}"
             text = bytes(terminal.raw[checked:]).decode("utf-8", "replace")
             checked = len(terminal.raw)
@@ -61,8 +61,10 @@ def _screens(bench: Bench, family: Family, count: int, size: tuple[int, int]) ->
             if what == "live screen" and size[0] == 120:
                 wait_until(lambda: "[TODO] [red]x[/red]" in terminal.text, "the text unchanged to read")
     with bench.injection(f"leaving at {size[0]}×{size[1]}"):
-        terminal.press("q")
-        _settle(terminal)
+        for key in (ESCAPE, "q", "y"):  # a document with changes is asked about
+            if terminal.process.poll() is None:
+                terminal.press(key)
+                _settle(terminal, ESCAPE_LOOKS)
         assert terminal.process.poll() == 0, f"it does not leave:\n{terminal.text}"
     terminal.process.kill()
     terminal.close()
@@ -77,8 +79,8 @@ def _walk(count: int, quick: bool) -> Iterator[tuple[str, str, list[str]]]:
     yield "live screen's other views", "4", ["v", *[PAGE_UP] * (some // 2), "v", *[PAGE_UP] * (some // 2), "v", "v"]
     yield "live screen's curves", "4", ["c", "y", "b", "b"]
     yield "help", "4", ["?", ESCAPE]
-    yield "configuration", "3", ["5", "o", *[DOWN] * 12, "/", *"ath", ESCAPE]
-    yield "data", "2", ["2", *[DOWN] * some, PAGE_DOWN, "t", ESCAPE, "s", ESCAPE, "/", *"[/b]", ESCAPE]
+    yield "configuration", "3", ["5", "o", *[DOWN] * 12, "/", *"ath", ESCAPE, ESCAPE]
+    yield "data", "2", ["2", *[DOWN] * some, PAGE_DOWN, "t", ESCAPE, "s", ESCAPE, "/", *"[/b]", ESCAPE, ESCAPE]
     yield "hardware", "1", ["1", DOWN]
     yield "palette", "1", ["\x10", *"uns", ESCAPE]
     yield "deletion, asked and denied", "5", ["5", "d", "n"]
