@@ -14,7 +14,8 @@ import torch
 
 from data.conversation import Conversation, Turn
 from data.errors import DataError
-from data.examples import ANSWER, THINKING, Example
+from data.example_store import ExampleStore
+from data.examples import Example
 from data.preparation import PreparationSettings, Prepared, prepare
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine import events, gguf, model_source
@@ -25,6 +26,7 @@ from engine.errors import EnvironmentFault
 from engine.fitting import piece_tokens
 from engine.hardware import LoadSampler, detect
 from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick_device, prepare_training
+from engine.loss import CHUNK_BYTES
 from engine.model_shape import ModelShape
 from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
@@ -45,8 +47,8 @@ class Parts:
     model: LoadedModel
     model_folder: Path
     tokenizer: Tokenizer
-    examples: list[Example]
-    eval_examples: list[Example]
+    examples: ExampleStore
+    eval_examples: ExampleStore
     prompts: list[tuple[str, list[int]]]
     steps: StepPlan
     updater: Updater
@@ -74,7 +76,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
     precision, precision_reason = ranks.follow(_precision(config, device, folder, resumed))
     facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     shape = ModelShape.from_config(facts)
-    lengths = [len(example.ids) for example in prepared.train]
+    lengths = prepared.train.lengths.tolist()
     most = piece_tokens(device.type == "cuda", ranks.size)
     plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows, most))
     checkpointing = ranks.any_rank(plan.gradient_checkpointing)  # each has looked at its own GPU
@@ -146,7 +148,6 @@ def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer
         prepared.write_split(run.split)
     for code, text in prepared.remarks:
         reporter.warn(code, text)
-    supervised = sum(example.parts.count(THINKING) + example.parts.count(ANSWER) for example in prepared.train)
     reporter.emit(
         events.DataSummary(
             path=config.data.path,
@@ -158,8 +159,8 @@ def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer
             dropped_over_length=prepared.dropped_over_length,
             with_thinking=prepared.with_thinking,
             without_thinking=prepared.without_thinking,
-            train_tokens=sum(len(example.ids) for example in prepared.train),
-            supervised_tokens=supervised,
+            train_tokens=int(prepared.train.lengths.sum()),
+            supervised_tokens=int(prepared.train.supervised.sum()),
             thinking_style=tokenizer.thinking_style,
         )
     )
@@ -168,7 +169,7 @@ def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer
 
 def _step_plan(config: Config, prepared: Prepared) -> StepPlan:
     return StepPlan(
-        [len(example.ids) for example in prepared.train],
+        prepared.train.lengths.tolist(),
         row_length=config.data.max_seq_length,
         packing=config.data.packing,
         rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps,
