@@ -7,6 +7,7 @@ What can be given up without changing a result is `engine.memory_ladder`.
 import ctypes
 import gc
 import resource
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,10 +42,11 @@ class Reading:
 
 
 class Pressure:
-    """Asked before every step; `read` takes some ten microseconds."""
+    """Asked before every step; looks at most every `every_s` seconds, as a look takes 0.4 ms."""
 
-    def __init__(self, read: Callable[[], Reading], warn: Callable[[str, str], None]):
-        self._read, self._warn = read, warn
+    def __init__(self, read: Callable[[], Reading], warn: Callable[[str, str], None], every_s: float = 1.0):
+        self._read, self._warn, self._every_s = read, warn, every_s
+        self._next = 0.0
         self._calm = 0
         self._share = 1.0
 
@@ -53,6 +55,9 @@ class Pressure:
         if self._calm > 0:
             self._calm -= 1
             return False
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + self._every_s
         if not self._now().is_high:
             return False
         give_back()

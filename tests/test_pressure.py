@@ -14,7 +14,10 @@ class Machine:
 
     def __init__(self, available):
         self.available, self.stepped, self.warned = available, [], []
-        self.pressure = Pressure(lambda: Reading(self.available, held=2.0, peak=4.0), lambda code, text: self.warned.append((code, text)))
+        self.pressure = Pressure(lambda: Reading(self.available, held=2.0, peak=4.0), self._warn, every_s=0.0)
+
+    def _warn(self, code, text):
+        self.warned.append((code, text))
 
     def before_step(self, can_step_down=True):
         if self.pressure.is_high():
