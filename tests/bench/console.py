@@ -84,8 +84,7 @@ def chart_redraw(folder: Path) -> str:
 
     state = fold_all(RunState(), _numbered([*beginning(POINTS), *(step(number, POINTS) for number in range(1, POINTS + 1))]))
     pane = chart.Chart()
-    pane._state = state
-    taken = [_cpu_of(lambda: pane._lines(110, 25)) for _ in range(21)]
+    taken = [_cpu_of(lambda: pane._plot(state, 110, 25)) for _ in range(21)]
     return f"{1000 * statistics.median(taken[1:]):.1f} ms CPU"
 
 

@@ -37,6 +37,9 @@ class Chart(SteadyView):
         self.metric = METRICS[0]
         self.is_log = False
         self.zoom = 1
+        self.keeps_lines = True
+        self._plotted: tuple[tuple, list[Line]] | None = None
+        """What the curve on screen was drawn of, and its lines: pieces of a sample come four times a second, steps less often."""
 
     def draw(self, state: RunState | None) -> None:
         """Draw what `state` holds now."""
@@ -64,6 +67,12 @@ class Chart(SteadyView):
         if state is None or not len(state.series):
             waiting = centred(tr("train.chart.empty"), width, 1)
             return [*waiting, [], *stage_lines(state, glyphs.ASCII if self._ascii else glyphs.UNICODE, width)] if state else waiting
+        key = (id(state), state.engine, state.step, state.last_eval, self.metric, self.is_log, self.zoom, self._ascii, width, height)
+        if self._plotted is None or self._plotted[0] != key:
+            self._plotted = (key, self._plot(state, width, height))
+        return self._plotted[1]
+
+    def _plot(self, state: RunState, width: int, height: int) -> list[Line]:
         from tui.widgets import plot  # numpy takes a tenth of a second, which the first paint does not wait for
 
         x_range = self._x_range(state)

@@ -68,11 +68,17 @@ class SteadyView(Widget):
         super().__init__(**options)
         self._build: Build = build or (lambda width, height: [])
         self._strips: list[Strip] = []
+        self._drawn: tuple[list[Line], int, int, int] | None = None
+        """The very lines on screen, with what else decides how they look; the same again need no work at all."""
+        self._styles: dict[str, Style] = {}
+        """By name, worked out once: textual takes a third of a redraw for them."""
         self._border_texts = ("", "")
         self.num_lines = 0
         self.top = 0
         self.follows_end = False
         """Keep the last line in sight until someone scrolls up."""
+        self.keeps_lines = False
+        """Whether `build` gives the same list again exactly when its lines are the same, so that it need not be drawn."""
         self.jumps = False
         """Follow the end half a page at a time: growing text stands still while it is read, and few lines are sent again."""
 
@@ -106,13 +112,16 @@ class SteadyView(Widget):
         self.scroll_lines(-MOUSE_LINES)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._strips = []
+        self._forget()
         self._update()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._strips = []
+        self._forget()
         self._update()
+
+    def _forget(self) -> None:
+        self._strips, self._styles, self._drawn = [], {}, None
 
     def render_line(self, y: int) -> Strip:
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.content_size.width, self.rich_style)
@@ -125,6 +134,9 @@ class SteadyView(Widget):
         self.num_lines = len(lines)
         last = max(0, len(lines) - height)
         self.top = self._end(last, height) if self.follows_end else min(self.top, max(last, self._end(last, height)))
+        if self.keeps_lines and self._drawn is not None and self._drawn[0] is lines and self._drawn[1:] == (self.top, width, height):
+            return
+        self._drawn = (lines, self.top, width, height)
         old, self._strips = self._strips, self._draw(lines[self.top : self.top + height], width, height)
         if len(old) != height:
             self.refresh()
@@ -139,8 +151,10 @@ class SteadyView(Widget):
         return -(-last // step) * step
 
     def _draw(self, lines: list[Line], width: int, height: int) -> list[Strip]:
-        base = self.rich_style
-        styles: dict[str, Style] = {"": base}
+        styles = self._styles
+        if not styles:
+            styles[""] = self.rich_style
+        base = styles[""]
         strips = []
         for line in lines:
             segments = []
