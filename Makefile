@@ -6,11 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test faults lint set-up clean help
+.PHONY: demo test bench faults lint set-up clean help
 
 help:
 	@echo "make demo   train the bundled demo: a real small model on the bundled cryptography set"
 	@echo "make test   every check that CI runs: lint, import rules, tests"
+	@echo "make bench  speed and memory of training beside other tools, in one run"
 	@echo "make faults kill, starve and damage real runs for half an hour and print what was lost"
 	@echo "make clean  remove the virtual environment"
 
@@ -19,6 +20,14 @@ demo: $(READY)
 
 test: lint
 	@$(BIN)/python -m pytest
+
+bench: $(READY) .bench/.ready
+	@$(BIN)/python -m tests.bench.training
+
+.bench/.ready: tests/bench/peers.txt
+	@echo "danlu: installing the peers to compare with into .bench"
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --target .bench -r tests/bench/peers.txt
+	@touch .bench/.ready
 
 faults: $(READY)
 	@$(BIN)/python -m tests.faults
@@ -44,4 +53,4 @@ $(READY): constraints.txt pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) danlu.egg-info
+	rm -rf $(VENV) .bench danlu.egg-info

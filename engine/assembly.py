@@ -89,6 +89,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
     model = prepare_training(peft, config.lora, device, precision, checkpointing)
+    model.chunk_bytes = plan.chunk_bytes if plan.chunk_bytes < CHUNK_BYTES else None
     told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
     reporter.emit(told)
     reporter.watch_hardware(LoadSampler().sample)

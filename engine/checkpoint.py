@@ -27,8 +27,8 @@ class TrainingState(msgspec.Struct, frozen=True):
 
     fingerprint: what must not change for an exact resume (data, tokenizer, template, seed, batch …), by name.
     precision, device: what was computed with; a CPU's measurement may come out otherwise another time.
-    best_eval_loss, best_step: of the saved step with the lowest evaluation loss.  batch_size, recomputes_activations: where the
-    run stood when memory had run out; 0 in what older versions saved.  averages, bad_steps: of `engine.bad_numbers`.
+    best_eval_loss, best_step: of the saved step with the lowest evaluation loss.  averages, bad_steps: of `engine.bad_numbers`.
+    batch_size, recomputes_activations, chunk_bytes: where the run stood in its memory; 0 in what older versions saved.
     """
 
     step: int
@@ -42,6 +42,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     best_step: int | None = None
     batch_size: int = 0
     recomputes_activations: bool = False
+    chunk_bytes: int | None = None
     averages: LossAverages = LossAverages()
     bad_steps: int = 0
 

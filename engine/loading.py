@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache, PreTrainedModel
 
 from engine import attention
 from engine import config as schema
@@ -26,6 +26,7 @@ class LoadedModel:
 
     peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits.  precision: name of the compute type.
     fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, in words; else None.
+    chunk_bytes: of logits at a time, None for the usual.
     """
 
     peft: PeftModel
@@ -36,6 +37,7 @@ class LoadedModel:
     precision: str
     fused: FusedDecoder | None = None
     plain_because: str | None = None
+    chunk_bytes: int | None = None
 
     def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) last hidden states of `rows` of a flat row of examples.  input_ids, position_ids: (1, T)."""
@@ -44,6 +46,19 @@ class LoadedModel:
         with self.autocast():
             states = self.decoder(input_ids=input_ids, position_ids=position_ids, lengths=lengths, use_cache=False).last_hidden_state
         return states[0, rows]
+
+    def generation(self) -> Callable[[Tensor], Tensor]:
+        """A function from (1, T) token ids, a prompt and then one token at a time, to the (D,) last state; it remembers what it saw."""
+        if self.fused is not None:
+            memory = self.fused.new_memory()
+            return lambda ids: self.fused.extend(ids, memory)
+        cache = DynamicCache(config=self.decoder.config)
+
+        def extend(ids: Tensor) -> Tensor:
+            with self.autocast():
+                return self.decoder(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state[0, -1]
+
+        return extend
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:

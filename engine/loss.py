@@ -16,14 +16,17 @@ CHUNK_BYTES = 128 << 20
 Head = Callable[[Tensor], Tensor]
 
 
-def supervised_loss(hidden: Tensor, targets: Tensor, head: Head, vocabulary: int) -> tuple[Tensor, Tensor]:
+def supervised_loss(
+    hidden: Tensor, targets: Tensor, head: Head, vocabulary: int, chunk_bytes: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Summed loss in nats, and the loss of each token.
 
     hidden: (N, D) states of the positions that predict a supervised token, any float dtype.  targets: (N,) int64.
     head: frozen map (n, D) -> (n, V).  Returns a scalar with gradient for `hidden`, and (N,) fp32 without gradient.
+    chunk_bytes: of fp32 logits at a time, CHUNK_BYTES where it is not given.
     Zero supervised tokens give a zero that still carries (zero) gradient, never NaN.
     """
-    return _HeadLoss.apply(hidden, targets, head, max(1, CHUNK_BYTES // (4 * vocabulary)))
+    return _HeadLoss.apply(hidden, targets, head, max(1, (chunk_bytes or CHUNK_BYTES) // (4 * vocabulary)))
 
 
 class _HeadLoss(torch.autograd.Function):

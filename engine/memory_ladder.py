@@ -1,7 +1,7 @@
 """What a run gives up when memory runs out: nothing that changes its result, one rung at a time, each told.
 
-Micro-batches are halved first, then activations are recomputed. Both leave the step's gradient as it is, up to the order of
-additions. Shorter examples or 4-bit weights change the result, so they are offered and not taken.
+Micro-batches are halved first, then activations are recomputed, then the loss is computed in smaller pieces. All leave the step's
+gradient as it is, up to the order of additions. Shorter examples or 4-bit weights change the result, so they are offered and not taken.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import torch
 
 from engine.errors import EnvironmentFault
+from engine.fitting import SMALL_CHUNK_BYTES
 from engine.loading import LoadedModel, recompute_activations
 from engine.out_of_memory import out_of_memory_words
 from engine.train_step import Updater
@@ -55,6 +56,9 @@ class MemoryLadder:
         elif self.has_rungs(model):
             recompute_activations(model)
             self._tell("activations are now recomputed in backward: the same result, about a third slower")
+        elif model.chunk_bytes is None:
+            model.chunk_bytes = SMALL_CHUNK_BYTES
+            self._tell("the loss is now computed in smaller pieces")
         else:
             checkpointing = "" if self._may_checkpoint else "resume with --set train.gradient_checkpointing=auto, or "
             raise EnvironmentFault(
@@ -70,9 +74,10 @@ class MemoryLadder:
         """Whether activations are recomputed in backward."""
         return bool(model.peft.get_base_model().is_activation_checkpointing)
 
-    def go_back_to(self, model: LoadedModel, batch_size: int, recomputes: bool) -> None:
+    def go_back_to(self, model: LoadedModel, batch_size: int, recomputes: bool, chunk_bytes: int | None) -> None:
         """Stand where a saved run stood, so that it splits its steps alike. batch_size: 0 where that is not known."""
         self.batch_size = min(self.batch_size, batch_size or self.batch_size)
+        model.chunk_bytes = chunk_bytes
         if recomputes and not self.recomputes(model):
             recompute_activations(model)
 

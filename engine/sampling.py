@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from data.tokenizer import Tokenizer
 from engine import config as schema
@@ -93,14 +92,14 @@ def generate(
 
     Gradient checkpointing plays no part in evaluation mode, and the training mode is restored when the caller stops.
     """
-    cache = DynamicCache(config=model.decoder.config)
+    extend = model.generation()
     ids = torch.tensor([list(prompt_ids)], device=model.device)
     model.peft.eval()
     try:
         for _ in range(settings.max_new_tokens):
+            state = extend(ids)
             with model.autocast():
-                hidden = model.decoder(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
-                logits = model.head(hidden)[0].float()
+                logits = model.head(state).float()
             token = agree(pick_token(logits, settings, generator))
             yield token
             ids = torch.tensor([[token]], device=model.device)

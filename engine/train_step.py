@@ -113,7 +113,7 @@ def forward(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
     """Summed loss with gradient, and the (N,) losses of the supervised tokens."""
     hidden = model.hidden(batch.input_ids, batch.position_ids, batch.lengths, batch.rows)
     with model.autocast():
-        return supervised_loss(hidden, batch.targets, model.head, model.vocabulary)
+        return supervised_loss(hidden, batch.targets, model.head, model.vocabulary, model.chunk_bytes)
 
 
 def part_sums(losses: Tensor, is_thinking: Tensor) -> Tensor:

@@ -196,6 +196,7 @@ class Trainer:
             best_step=self._best and self._best[1],
             batch_size=self.ladder.batch_size,
             recomputes_activations=self.ladder.recomputes(self.parts.model),
+            chunk_bytes=self.parts.model.chunk_bytes,
             averages=self.numbers.averages,
             bad_steps=self.numbers.bad_steps,
         )
@@ -283,7 +284,7 @@ class Trainer:
             restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
         spread(self.ranks, self.parts.model.peft, self.parts.updater.optimizer)
         self.parts.updater.scaler.load_state_dict(state.scaler)
-        self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations)
+        self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations, state.chunk_bytes)
         self.step = state.step
         if state.best_eval_loss is not None and state.best_step is not None:
             self._best = state.best_eval_loss, state.best_step

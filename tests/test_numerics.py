@@ -179,6 +179,28 @@ def test_clipping_limits_the_update_to_the_norm(family):
     assert moved.item() == pytest.approx(1.0, rel=1e-4)
 
 
+def test_generation_sees_what_the_whole_model_sees(family):
+    """States of a prompt and of the tokens after it, one at a time with remembered keys, are those of one pass over all of them."""
+    model = _model(family)
+    model.peft.eval()
+    ids = torch.tensor([_examples(family)[0].ids])
+    with torch.no_grad():
+        wanted = model.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
+        extend = model.generation()
+        got = [extend(ids[:, :20]), *(extend(ids[:, at : at + 1]) for at in range(20, ids.shape[1]))]
+
+    assert model.fused is not None
+    torch.testing.assert_close(torch.stack(got), wanted[19:], rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_and_the_fused_path_exclude_each_other(family):
+    """Dropout draws other inputs for each adapter, so it is trained by peft's own layers, and the reason is kept for the user."""
+    plain = _model(family, dropout=0.1)
+
+    assert plain.fused is None and plain.plain_because == "lora.dropout = 0.1"
+    assert _model(family).plain_because is None
+
+
 def test_part_sums_stay_exact_over_many_tokens():
     """Sums are kept in double precision: 100,000 equal losses average to themselves."""
     losses = torch.full((100_000,), 0.1)

@@ -11,6 +11,7 @@ from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
+from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
@@ -45,6 +46,35 @@ class Layer:
             attended, x = attended.index_select(0, rows), x.index_select(0, rows)
         return attention_output(self.after, attended, x)
 
+    def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "KeysAndValues") -> Tensor:
+        """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
+        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
+        prompt = seen.add(k, v)
+        window = getattr(self.attention, "sliding_window", None)
+        since = -window if window else 0
+        keys, values = seen.keys[:, :, since:], seen.values[:, :, since:]
+        if prompt:
+            scaling = self.attention.scaling
+            attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=(len(x),), sliding_window=window)
+        else:
+            attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
+        return attention_output(self.after, attended.reshape(len(x), -1), x)
+
+
+@dataclass
+class KeysAndValues:
+    """What one layer remembers of the tokens it has seen.  keys, values: (1, H_kv, tokens, d); None before the first."""
+
+    keys: Tensor | None = None
+    values: Tensor | None = None
+
+    def add(self, keys: Tensor, values: Tensor) -> bool:
+        """Append new tokens; whether they are the first."""
+        first = self.keys is None
+        self.keys = keys if first else torch.cat([self.keys, keys], dim=2)
+        self.values = values if first else torch.cat([self.values, values], dim=2)
+        return first
+
 
 class FusedDecoder:
     """Hidden states of the supervised positions, by the fused layers."""
@@ -57,7 +87,7 @@ class FusedDecoder:
     def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) normalised last states of `rows`.  input_ids, position_ids: (1, T).  The last layer's MLP sees only these rows."""
         x = self._embed(input_ids)[0]
-        cos, sin = (part[0, :, None, : part.shape[-1] // 2] for part in self._rotary(x[None], position_ids=position_ids))
+        cos, sin = self._positions(x, position_ids)
         for layer in self._layers:
             chosen = rows if layer is self._layers[-1] else None
             if self.checkpointing and torch.is_grad_enabled():
@@ -65,6 +95,25 @@ class FusedDecoder:
             else:
                 x = layer.forward(x, cos, sin, lengths, chosen)
         return _Norm.apply(self._norm, x)
+
+    def new_memory(self) -> list[KeysAndValues]:
+        """An empty memory for `extend`, one part a layer."""
+        return [KeysAndValues() for _ in self._layers]
+
+    def extend(self, input_ids: Tensor, memory: list[KeysAndValues]) -> Tensor:
+        """(D,) normalised last state of the last token.  input_ids: (1, T), a whole prompt or the one token after what `memory` holds."""
+        x = self._embed(input_ids)[0]
+        seen = 0 if memory[0].keys is None else memory[0].keys.shape[2]
+        cos, sin = self._positions(x, torch.arange(seen, seen + len(x), device=x.device)[None])
+        for layer, part in zip(self._layers, memory, strict=True):
+            x = layer.extend(x, cos, sin, part)
+        return self._norm.forward(x[-1:])[0][0]
+
+    def _positions(self, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine of the rotary angles, (T, 1, d / 2) each; both halves of the model's own are equal."""
+        cos, sin = self._rotary(x[None], position_ids=position_ids)
+        half = cos.shape[-1] // 2
+        return cos[0, :, None, :half], sin[0, :, None, :half]
 
 
 def why_not_fused(model: PeftModel, lora: schema.Lora) -> str | None:

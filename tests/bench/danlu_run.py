@@ -25,7 +25,9 @@ def main(name: str, spec: dict[str, Any]) -> None:
         write_resolved(run.config, _config(name, spec, Path(folder)), {})
         began = time.time()
         with run.engine_log.open("wb") as log:
-            done = subprocess.run([sys.executable, "-m", "engine", str(run.path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+            done = subprocess.run(
+                [sys.executable, "-m", "engine", str(run.path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+            )
         seen = Tail(run.events, events.decode).read()
         if done.returncode:
             sys.exit(run.engine_log.read_text()[-3000:] + "\n".join(str(event) for event in seen[-5:]))

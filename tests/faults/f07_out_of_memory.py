@@ -46,7 +46,7 @@ def inject(bench: Bench) -> None:
             patch.setattr(train_step, "forward", _raises(ERRORS[0]))
             train_here(run)
         told = [warning.text for warning in of_type(run, events.Warning) if warning.code == "out_of_memory"]
-        assert [text.partition(": ")[2].split()[0] for text in told] == ["micro-batches", "micro-batches", "activations"], told
+        assert [text.partition(": ")[2].split()[0] for text in told] == ["micro-batches", "micro-batches", "activations", "the"], told
 
 
 def _facts(bench: Bench, name: str, fault: tuple[str, int, BaseException] | None) -> dict:
