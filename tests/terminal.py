@@ -50,7 +50,9 @@ class Terminal:
     def text(self) -> str:
         """The screen, a line a row."""
         with self._lock:
-            return "\n".join(self._screen.display)
+            # Not pyte's `display`: it fails on a half of a wide character that something overwrote.
+            cells = ([self._screen.buffer[y][x].data for x in range(self._screen.columns)] for y in range(self._screen.lines))
+            return "\n".join(map("".join, cells))
 
     def press(self, keys: str) -> None:
         """Type `keys` as a terminal sends them."""

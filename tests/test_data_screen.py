@@ -58,7 +58,7 @@ async def opened(path, model="not/here", size=(80, 24), ascii_only=False, counte
     document = Document(f"[model]\nname = {json.dumps(str(model))}\n[data]\npath = {json.dumps(str(path))}\neval_fraction = 0.25\n")
     app = DanluApp(Session(document=document, ascii=ascii_only), "data")
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(pilot.app.screen, DataScreen) and is_there(pilot.app.screen, counted))
+        await until(pilot, lambda: isinstance(pilot.app.screen_stack[0], DataScreen) and is_there(pilot.app.screen_stack[0], counted))
         yield pilot
 
 

@@ -3,26 +3,25 @@
 Reading, counting and saving run in threads that only post what they found (`data_job`). The file that was opened is never written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events, work
+from textual.app import App
 from textual.widget import Widget
 
 from data.errors import DanluError
 from data.saving import Outcome, save
-from engine.config import Config
-from engine.config_file import BUNDLED_DATA
+from tui.screens import data_choice as choice
 from tui.screens.base import DanluScreen
 from tui.screens.data_browser import Browser
 from tui.screens.data_editing import Editing
 from tui.screens.data_job import Job, Stopped
 from tui.screens.data_keys import DOING
-from tui.screens.data_loading import Finished, NoTokenizer, Opened, Stage, configured_path, load_file
-from tui.screens.data_recent import SUFFIXES, likely_files, remember
-from tui.screens.data_status import progress_of
+from tui.screens.data_loading import Finished, NoTokenizer, Opened, Stage, load_file
+from tui.screens.data_status import progress_of, saved_text
 from tui.screens.data_table import RecordTable
 from tui.screens.open_file import OpenFile
 from tui.texts import tr
@@ -63,7 +62,7 @@ class DataScreen(DanluScreen):
         if not self.focused:
             self.browser.records.focus()
         if self._wanted() != self._loaded:
-            self._load()
+            self.action_reload()
 
     def on_unmount(self) -> None:
         if self.editing:
@@ -81,20 +80,14 @@ class DataScreen(DanluScreen):
 
     def _wanted(self) -> tuple[object, ...]:
         """The path and all of the configuration that the findings depend on."""
-        config = self._config()
-        return (self.session.data_path or self._configured() or BUNDLED_DATA, config.model, config.data, config.train.seed)
+        path, config = choice.wanted(self.session)
+        return (path, config.model, config.data, config.train.seed)
 
-    def _config(self) -> Config:
-        return self.session.document.values if self.session.document else Config()
-
-    def _configured(self) -> Path | None:
-        return configured_path(self._config(), self.session.document.path if self.session.document else None)
-
-    def _load(self) -> None:
+    def action_reload(self) -> None:
         """Start reading; what is shown stays until the first records of the new file are there."""
         self._loaded = self._wanted()
         self._opening = Path(str(self._loaded[0]))
-        self.reading.start(Stage("read"), partial(load_file, self._opening, self._config()))
+        self.reading.start(Stage("read"), partial(load_file, self._opening, choice.config_of(self.session)))
         self._show_status()
 
     def on_job_told(self, event: Job.Told) -> None:
@@ -125,9 +118,8 @@ class DataScreen(DanluScreen):
     def _opened(self, table: RecordTable) -> None:
         if self.editing:
             self.editing.close()
-        self.error = ""
-        self.editing = Editing(table)
-        remember(table.dataset.path)
+        self.error, self.editing = "", Editing(table)
+        choice.remember(table.dataset.path)
         self.browser.open(table)
 
     def _failed(self, job: Job, error: Exception) -> None:
@@ -154,36 +146,31 @@ class DataScreen(DanluScreen):
         table = self.table
         match action:
             case "stop":
-                return any(job.stage for job in self._jobs())
+                return bool(self._jobs())
             case "use" | "save" | "reload":
                 return table is not None
-            case "edit" | "leave_out" | "leave_out_shown":
+            case "edit" | "fix" | "leave_out" | "leave_out_shown":
                 return self.browser.row is not None and self.browser.view.mode in ("list", "record", "tokens")
-            case "undo":
-                return table is not None and table.edits.can_undo
-            case "redo":
-                return table is not None and table.edits.can_redo
+            case "undo" | "redo":
+                return table is not None and (table.edits.can_undo if action == "undo" else table.edits.can_redo)
         return True
 
-    def _jobs(self) -> tuple[Job, ...]:
-        """The latest first."""
-        return (self.saving, self.browser.searching, self.reading)
+    def _jobs(self) -> list[Job]:
+        """What is going on, the latest first."""
+        return [job for job in (self.saving, self.browser.searching, self.reading) if job.stage]
 
     def action_stop(self) -> None:
-        next(job for job in self._jobs() if job.stage).stop()
+        self._jobs()[0].stop()
 
     def action_open_file(self) -> None:
-        likely = partial(likely_files, self._configured())
-        self.app.push_screen(OpenFile(tr("data.open_title"), tr("data.open_placeholder"), likely, SUFFIXES), self._open)
+        likely = partial(choice.likely_files, choice.configured(self.session))
+        self.app.push_screen(OpenFile(tr("data.open_title"), tr("data.open_placeholder"), likely, choice.SUFFIXES), self._open)
 
     def _open(self, path: Path | None) -> None:
         if path is not None:
             self.session.data_path = path
             self.browser.open_page("list")
-            self._load()
-
-    def action_reload(self) -> None:
-        self._load()
+            self.action_reload()
 
     def action_use(self) -> None:
         """Put this file and this cut-off into the configuration and go there."""
@@ -191,10 +178,8 @@ class DataScreen(DanluScreen):
         if document is None or self.table is None:
             self.say(tr("data.no_config"), severity="warning")
             return
-        path = self.table.dataset.path
         try:
-            document.set("data.path", "bundled" if path == BUNDLED_DATA else str(path.resolve()))
-            document.set("data.max_seq_length", self.table.cutoff)
+            choice.use(document, self.table.dataset.path, self.table.cutoff)
         except DanluError as error:
             self.notify_error(error)
             return
@@ -202,15 +187,24 @@ class DataScreen(DanluScreen):
 
     # Mending
 
-    @work(exclusive=True, group="edit")
-    async def action_edit(self) -> None:
+    def action_edit(self) -> None:
         """Change a field of the record under the cursor."""
+        self._mend(Editing.edit)
+
+    def action_fix(self) -> None:
+        """Offer what can be repaired in the record under the cursor."""
+        self._mend(Editing.fix)
+
+    @work(exclusive=True, group="edit")
+    async def _mend(self, mend: Callable[[Editing, App, int], Awaitable[bool | None]]) -> None:
+        """mend: gives None where there is nothing to do."""
         if (row := self.browser.row) is not None and self._may_edit() and self.editing:
             try:
-                await self.editing.edit(self.app, row)
+                if await mend(self.editing, self.app, row) is None:
+                    self.say(tr("data.nothing_to_fix"))
             except DanluError as error:
                 self.notify_error(error)
-            self._changed([row])
+            self._changed()
 
     def action_leave_out(self) -> None:
         """Leave the record under the cursor out, or take it in again; go on to the next."""
@@ -220,8 +214,8 @@ class DataScreen(DanluScreen):
     @work(exclusive=True, group="edit")
     async def action_leave_out_shown(self) -> None:
         rows = list(self.browser.records.numbers)
-        text = tr("data.leave_out_shown", count=f"{len(rows):,}")
-        if await self.app.push_screen_wait(Confirm(tr("data.leave_out_title"), text)):
+        asking = Confirm(tr("data.leave_out_title"), tr("data.leave_out_shown", count=f"{len(rows):,}"))
+        if await self.app.push_screen_wait(asking):
             self._leave_out(rows)
 
     def _leave_out(self, rows: Sequence[int]) -> bool:
@@ -231,24 +225,24 @@ class DataScreen(DanluScreen):
             self.editing.leave_out(rows)
         except DanluError as error:
             self.notify_error(error)
-        self._changed(rows)
+        self._changed()
         return True
 
     def action_undo(self) -> None:
-        self._step_back(self.editing.undo if self.editing else lambda: None)
+        self._step_back(Editing.undo)
 
     def action_redo(self) -> None:
-        self._step_back(self.editing.redo if self.editing else lambda: None)
+        self._step_back(Editing.redo)
 
-    def _step_back(self, take) -> None:
+    def _step_back(self, step: Callable[[Editing], list[int] | None]) -> None:
         try:
-            rows = take()
+            rows = step(self.editing) if self.editing else None
         except DanluError as error:
             self.notify_error(error)
             return
         if rows:
             self.browser.look_at(rows[0])
-            self._changed(rows)
+            self._changed()
 
     def _may_edit(self) -> bool:
         """Not before somebody was asked about the edits of an earlier console, and not while they are being saved."""
@@ -257,7 +251,7 @@ class DataScreen(DanluScreen):
             return False
         return True
 
-    def _changed(self, rows: Sequence[int]) -> None:
+    def _changed(self) -> None:
         """Draw what was changed, the cursor where it was."""
         if any(one.kind == "state" for one in self.browser.view.filters):
             self.browser.select(self.browser.row)
@@ -274,7 +268,7 @@ class DataScreen(DanluScreen):
             return
         if stale:
             self.say(tr("data.recover_stale", count=stale), severity="warning")
-        self._changed([])
+        self._changed()
 
     @work(exclusive=True, group="edit")
     async def action_save(self) -> None:
@@ -284,11 +278,10 @@ class DataScreen(DanluScreen):
             self.say(tr("data.still_reading"), severity="warning")
             return
         source = table.dataset.path
-        name = str(source.with_name(f"{source.stem}-edited.jsonl"))
-        typed = await self.app.push_screen_wait(Ask(tr("data.save_title"), tr("data.save_text"), name))
-        if not typed or not typed.strip():
+        asking = Ask(tr("data.save_title"), tr("data.save_text"), str(source.with_name(f"{source.stem}-edited.jsonl")))
+        if not (typed := (await self.app.push_screen_wait(asking) or "").strip()):
             return
-        self._target = target = Path(typed.strip()).expanduser()
+        self._target = target = Path(typed).expanduser()
         overwrites = target.is_file() and not target.samefile(source)
         if overwrites and not await self.app.push_screen_wait(Confirm(tr("data.save_title"), tr("data.save_over", path=str(target)))):
             return
@@ -298,9 +291,7 @@ class DataScreen(DanluScreen):
 
     def _saved(self, outcome: Outcome) -> None:
         assert self.table is not None
-        counts = {name: f"{count:,}" for name, count in outcome._asdict().items()}
-        text = tr("data.saved", path=str(self._target), **counts)
-        self.say(text + (" " + tr("data.saved_lost", **counts) if outcome.lost else ""))
+        self.say(saved_text(outcome, self._target))
         try:
             self.table.edits.mark_saved(str(self._target))
         except DanluError as error:

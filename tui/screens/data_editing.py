@@ -10,12 +10,13 @@ from typing import Any
 
 from textual.app import App
 
-from data import fields
+from data import fields, fixes
 from data.edit_journal import Draft, EditJournal
 from data.edits import Change, Edits, Entry, Made, digest
 from data.errors import DataError
 from data.json_values import decode
 from tui import gate
+from tui.screens.data_status import code_name
 from tui.screens.data_table import RecordTable
 from tui.texts import tr
 from tui.widgets.choices import Choice, Choices
@@ -71,6 +72,22 @@ class Editing:
         faulty = {fault.field for fault in self._table.problems(row)}
         path = await self._ask_field(app, raw, faulty) if isinstance(raw, dict) else WHOLE
         return path is not None and await self._type(app, row, path)
+
+    async def fix(self, app: App, row: int) -> bool | None:
+        """Show what could be repaired in a row's characters, before and after; return whether a fix was taken, None if there is none."""
+        raw = self._table.raw(row)
+        found = fixes.offers(raw) if isinstance(raw, dict) else []
+        if not found:
+            return None
+        names = [f"{fields.path_name(one.path)}: {code_name(one.code)}" for one in found]
+        choices = [Choice(one, name, gate.safe(fixes.difference(one.before, one.after))) for one, name in zip(found, names, strict=True)]
+        if len(found) > 1:
+            choices.insert(0, Choice(tuple(found), tr("data.fix_all"), f"{len(found)}"))
+        taken = await app.push_screen_wait(Choices(tr("data.fix_title"), choices, wide=True))
+        if taken is None:
+            return False
+        self._make([self._change(row, fixes.applied(raw, [taken] if isinstance(taken, fixes.Offer) else list(taken)), False)])
+        return True
 
     def leave_out(self, rows: Sequence[int]) -> None:
         """Leave rows out of what will be saved; if all of them are left out already, take them in again."""

@@ -21,6 +21,7 @@ BROWSING = [
 ]
 DOING = [
     bind("e", "edit", "data.keys.edit"),
+    bind("m", "fix", "data.keys.fix", show=False),
     bind("x", "leave_out", "data.keys.leave_out"),
     bind("u", "undo", "data.keys.undo"),
     bind("w", "save", "data.keys.save"),

@@ -12,12 +12,11 @@ from pathlib import Path
 from data.errors import DanluError
 from data.examples import ExampleSettings
 from data.findings import groups_of, lengths_of
-from data.inspection import look_at_texts
+from data.inspection import texts_of
 from data.lengths import settings_to_count
 from data.proof import prove
 from data.reading import open_file
 from data.splitting import split
-from engine import config_file
 from engine.config import Config
 from tui.screens.data_table import RecordTable
 from tui.screens.data_tokenizer import tokenizer_of
@@ -78,7 +77,7 @@ def load_file(path: Path, config: Config, tell: Tell) -> None:
     table.set_groups(groups_of(dataset, lambda done, total: tell(Stage("duplicates", done, total))))
     ratios = {"train": 1 - data.eval_fraction, "eval": data.eval_fraction}
     table.split = split(dataset.records, ratios, config.train.seed, table.groups.tolist())
-    table.set_texts(look_at_texts(dataset.records, lambda done, total: tell(Stage("texts", done, total))))
+    table.set_texts(texts_of(dataset, lambda done, total: tell(Stage("texts", done, total))))
     if len(table) <= PROVED_RECORDS:
         table.proof = prove(table.split, dataset.records, lambda done, total: tell(Stage("proof", done, total)))
     tell(Finished())
@@ -88,15 +87,6 @@ def example_settings(config: Config) -> ExampleSettings:
     """How examples are built to be looked at: as configured, but none is dropped."""
     data = config.data
     return settings_to_count(ExampleSettings(data.max_seq_length, data.over_length, data.missing_thinking, data.system))
-
-
-def configured_path(config: Config, document_path: Path | None) -> Path | None:
-    """The training data file of a configuration; relative to its file, else to the current folder."""
-    if not config.data.path:
-        return None
-    places = [document_path.parent, Path.cwd()] if document_path else [Path.cwd()]
-    found = [Path(config_file.resolve(config, place).data.path) for place in places]
-    return next((path for path in found if path.exists()), found[0])
 
 
 def _read_on(table: RecordTable, tell: Tell) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from textual.content import Content
 
+from data.saving import Outcome
 from tui import gate
 from tui.screens.data_filter import Filter, Filters
 from tui.screens.data_loading import Stage
@@ -58,6 +59,13 @@ def progress_of(stage: Stage) -> str:
     """What is being done, in words, with how much of it is done."""
     name = tr(f"data.stage_{stage.name}")
     return f"{name} {100 * stage.done // stage.total} %" if stage.total else name
+
+
+def saved_text(outcome: Outcome, path: Path) -> str:
+    """What was written where, in words."""
+    counts = {name: f"{count:,}" for name, count in outcome._asdict().items()}
+    lost = " " + tr("data.saved_lost", **counts) if outcome.lost else ""
+    return tr("data.saved", path=str(path), **counts) + lost
 
 
 def _shown(path: Path) -> str:

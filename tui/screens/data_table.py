@@ -7,38 +7,29 @@ changed (`data.edits`) lies over what the file holds; groups and parts are those
 
 from array import array
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from data.conversation import Conversation
 from data.dataset import Dataset
 from data.edits import Change, Edits
-from data.errors import DanluError
-from data.examples import ANSWER, THINKING, ExampleSettings, build_examples
+from data.examples import ExampleSettings
 from data.fields import fields
-from data.inspection import Texts, is_thinking_fault, look_at_texts
-from data.record import Fault, Record
+from data.inspection import is_thinking_fault
+from data.record import Fault
 from data.splitting import Split
+from data.text_checks import Texts
 from data.text_index import TextIndex, fold, searchable_text
 from data.tokenizer import Tokenizer
 from tui import gate
+from tui.screens.data_now import Now, count_changed, longest, read_changed
 from tui.widgets.record_list import Row
 
 WORDS = 160
 """Characters of a record's beginning that a list row may show."""
 MAX_COLUMN = {"difficulty": 8, "category": 12, "split": 5}
 THINKING_KINDS = ("without", "with", "faulty")
-
-
-class Now(NamedTuple):
-    """A changed record as it is now. conversation: None when it cannot be used.  lengths: (N, 4), as `RecordTable.lengths`."""
-
-    conversation: Conversation | None
-    problems: list[Fault]
-    text: bytes
-    lengths: np.ndarray
 
 
 class RecordTable:
@@ -139,7 +130,7 @@ class RecordTable:
         counts[: len(self._tokens)] = self._tokens
         for row, now in self._now.items():
             if row >= 0 and len(self._lengths):
-                counts[row] = _longest(now.lengths)
+                counts[row] = longest(now.lengths)
         return counts
 
     def lengths(self) -> np.ndarray:
@@ -210,7 +201,7 @@ class RecordTable:
     def tokens(self, row: int) -> int:
         """Length of the record's longest example; 0 until counted."""
         if row in self._now:
-            return _longest(self._now[row].lengths)
+            return longest(self._now[row].lengths)
         return int(self._tokens[row]) if 0 <= row < len(self._tokens) else 0
 
     def is_over_length(self, row: int) -> bool:
@@ -280,9 +271,9 @@ class RecordTable:
             if change.value is None:
                 conversation, problems = self.conversation(row), self.problems(row)
             else:
-                conversation, problems = self._read(row, change.value)
+                conversation, problems = read_changed(self.dataset, self.line(row), change.value)
             text = fold(searchable_text(conversation) if conversation else str(self.raw(row)))
-            self._now[row] = Now(conversation, problems, text, self._count(row, conversation))
+            self._now[row] = Now(conversation, problems, text, count_changed(row, conversation, self.tokenizer, self.settings))
 
     def search(self, needle: str, tell: Callable[[], None] = lambda: None) -> array:
         """Records that hold `needle` anywhere, as they are now. tell: called again and again; it may raise to stop."""
@@ -290,25 +281,3 @@ class RecordTable:
         found = [row for row in self.index.search(needle, tell) if row not in self._now]
         changed = [row for row, now in self._now.items() if wanted in now.text]
         return array("i", sorted([*changed, *found]) if changed else found)
-
-    def _read(self, row: int, raw: dict[str, Any]) -> tuple[Conversation | None, list[Fault]]:
-        conversation, problems = self.dataset.convert(raw)
-        faults = [Fault(self.line(row), problem.field, problem.code, problem.text) for problem in problems]
-        if conversation is not None:
-            faults += look_at_texts([Record(0, self.line(row), conversation, raw)]).remarks.get(0, [])
-        return conversation, faults
-
-    def _count(self, row: int, conversation: Conversation | None) -> np.ndarray:
-        """(N, 4) lengths of a record's examples; empty where they cannot be counted."""
-        examples = []
-        if self.tokenizer is not None and conversation is not None:
-            with suppress(DanluError):  # the token view says why
-                examples = build_examples(conversation, self.tokenizer, self.settings, row)
-        parts = [(row, len(one.ids), one.parts.count(THINKING), one.parts.count(ANSWER)) for one in examples]
-        columns = np.array(parts, dtype=np.int32).reshape(-1, 4)
-        columns[:, 1] -= columns[:, 2] + columns[:, 3]
-        return columns
-
-
-def _longest(lengths: np.ndarray) -> int:
-    return int(lengths[:, 1:].sum(axis=1).max()) if len(lengths) else 0

@@ -1,13 +1,41 @@
-"""Data files worth offering to open: the configured one, the bundled set, those opened last."""
+"""Which data file the screen shows, which ones it offers to open, and how the configuration gets to name it."""
 
 import os
 from pathlib import Path
 
-from engine.config_file import BUNDLED_DATA
+from engine import config_file
+from engine.config import Config
+from engine.config_file import BUNDLED_DATA, Document
+from tui.session import Session
 from tui.texts import tr
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 KEPT = 8
+
+
+def wanted(session: Session) -> tuple[Path, Config]:
+    """The file to show (the session's, else the configuration's, else the bundled set) and the configuration to look at it with."""
+    return session.data_path or configured(session) or BUNDLED_DATA, config_of(session)
+
+
+def config_of(session: Session) -> Config:
+    return session.document.values if session.document else Config()
+
+
+def configured(session: Session) -> Path | None:
+    """The training data file of the configuration; relative to its file, else to the current folder."""
+    config, document = config_of(session), session.document
+    if not config.data.path:
+        return None
+    places = [document.path.parent, Path.cwd()] if document and document.path else [Path.cwd()]
+    found = [Path(config_file.resolve(config, place).data.path) for place in places]
+    return next((path for path in found if path.exists()), found[0])
+
+
+def use(document: Document, path: Path, cutoff: int) -> None:
+    """Let `document` train on a file with a cut-off. Raises ConfigError."""
+    document.set("data.path", "bundled" if path == BUNDLED_DATA else str(path.resolve()))
+    document.set("data.max_seq_length", cutoff)
 
 
 def likely_files(configured: Path | None) -> list[tuple[Path, str]]:
