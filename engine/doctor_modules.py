@@ -30,7 +30,7 @@ gpu = torch.cuda.is_available()
 x = torch.ones(8, 8, device="cuda" if gpu else "cpu")
 print(json.dumps([torch.__version__, torch.cuda.get_device_name() if gpu else "", float((x @ x).sum())]))
 """
-SENTENCE, WORD = "国密算法包括分组密码", "算法"
+SENTENCE, WORD = "国密算法包括分组密码", "分组密码"
 TERMS_TEXT, TERMS = "依据GB/T 39786-2021，采用SM4-GCM加密", {"SM4-GCM", "GB/T 39786-2021"}
 
 
