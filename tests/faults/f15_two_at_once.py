@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -109,18 +110,15 @@ def _umask(bench: Bench, family: Family, umask: int) -> None:
 
 def _read_only(bench: Bench, family: Family) -> None:
     """One message with its cure, no traceback, as a user to whom permissions apply."""
+    obeying: list[str] = []
+    if os.geteuid() == 0:  # root writes everywhere, unless it gives that up
+        if not shutil.which("setpriv"):
+            raise NotHere("run as root, and setpriv is not here")
+        obeying = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     run = new_run(bench, "read-only", train={"max_steps": 2})
-    for path in (*run.path.parents, run.path):
-        if not path.stat().st_mode & 0o005:
-            path.chmod(path.stat().st_mode | 0o005)
-        if path == bench.folder:
-            break
     run.path.chmod(0o555)
-    run.config.chmod(0o444)
-    command, user = [sys.executable, "-m", "engine", str(run.path)], {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
-    ended = subprocess.run(command, env=os.environ | family.environment, capture_output=True, text=True, check=False, **user)
+    command = [*obeying, sys.executable, "-m", "engine", str(run.path)]
+    ended = subprocess.run(command, env=os.environ | family.environment, capture_output=True, text=True, check=False)
     run.path.chmod(0o700)
-    if "ModuleNotFoundError" in ended.stderr or "can't open" in ended.stderr or "Permission denied: '/root" in ended.stderr:
-        raise NotHere("no other user may read the project")
     assert ended.returncode == 1 and "must be writable" in ended.stderr, (ended.returncode, ended.stderr[-500:])
     assert "Traceback" not in ended.stderr
