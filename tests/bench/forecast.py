@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from data.examples import Example
 from engine import events, gguf, model_source
 from engine.batches import StepPlan
 from engine.config import Config, Lora, Model
@@ -154,12 +153,13 @@ def _records(case: Case) -> list[dict[str, str]]:
 
 def _longest(run: RunDirectory, case: Case) -> int:
     """Tokens of the longest micro-batch, from the run's own data."""
-    lengths = [len(example.ids) for example in _examples(run)]
+    lengths = _lengths(run)
     steps = StepPlan(lengths, row_length=case.length, packing=case.packing, rows_per_step=case.batch, num_epochs=1, max_steps=2, seed=42)
     return longest_tokens(steps, lengths, case.batch, piece_tokens(on_gpu=False, ranks=1))
 
 
-def _examples(run: RunDirectory) -> list[Example]:
+def _lengths(run: RunDirectory) -> list[int]:
+    """Tokens of each training example."""
     from data.preparation import PreparationSettings, prepare
     from data.tokenizer import load_tokenizer
     from engine.config_file import read_resolved
@@ -167,7 +167,8 @@ def _examples(run: RunDirectory) -> list[Example]:
     config = read_resolved(run.config)
     names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
     settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
-    return prepare(settings, load_tokenizer(Path(config.model.name)), config.train.seed, lambda name, done, total: None).train
+    prepared = prepare(settings, load_tokenizer(Path(config.model.name)), config.train.seed, lambda name, done, total: None)
+    return prepared.train.lengths.tolist()
 
 
 def _models(folder: Path) -> dict[str, Path]:
