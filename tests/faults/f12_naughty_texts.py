@@ -65,7 +65,8 @@ def _screens(bench: Bench, family: Family, count: int, size: tuple[int, int]) ->
             if terminal.process.poll() is None:
                 terminal.press(key)
                 _settle(terminal, ESCAPE_LOOKS)
-        assert terminal.process.poll() == 0, f"it does not leave:\n{terminal.text}"
+        wait_until(lambda: terminal.process.poll() is not None, "the console to leave")
+        assert terminal.process.returncode == 0, terminal.text
     terminal.process.kill()
     terminal.close()
     bench.note(f"{len(terminal.raw):,} bytes at {size[0]}×{size[1]}")
