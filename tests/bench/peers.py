@@ -12,6 +12,7 @@ STARTED = time.time()
 
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
+from datasets.table import InMemoryTable  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import (  # noqa: E402
     AutoModelForCausalLM,
@@ -76,7 +77,7 @@ def _arguments(spec: dict[str, Any], folder: str, checkpointing: bool) -> dict[s
     return {
         "output_dir": folder, "per_device_train_batch_size": spec["batch"], "gradient_accumulation_steps": spec["accumulation"],
         "learning_rate": spec["learning_rate"], "num_train_epochs": 1, "max_grad_norm": 1.0, "lr_scheduler_type": "cosine",
-        "warmup_ratio": 0.03, "optim": "adamw_torch_fused", "gradient_checkpointing": checkpointing, "seed": spec["seed"],
+        "warmup_steps": 0.03, "optim": "adamw_torch_fused", "gradient_checkpointing": checkpointing, "seed": spec["seed"],
         "bf16": spec["precision"] == "bf16", "use_cpu": not torch.cuda.is_available(), "report_to": [], "save_strategy": "no",
         "logging_strategy": "no", "disable_tqdm": True,
     }  # fmt: skip
@@ -87,12 +88,17 @@ def _model(spec: dict[str, Any]) -> Any:
     return AutoModelForCausalLM.from_pretrained(spec["model"], dtype=kind, attn_implementation="sdpa")
 
 
+def _dataset(rows: list[dict[str, list[int]]]) -> Dataset:
+    """`Dataset.from_list` with a name given for the fingerprint, because this pyarrow's tables cannot be pickled to compute one."""
+    return Dataset(InMemoryTable.from_pylist(rows), fingerprint="bench")
+
+
 def _trainer(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: LoraConfig, folder: str, checkpointing: bool) -> Trainer:
     model = get_peft_model(_model(spec), lora)
     if checkpointing:
         model.enable_input_require_grads()
     return Trainer(
-        model=model, args=TrainingArguments(**_arguments(spec, folder, checkpointing)), train_dataset=Dataset.from_list(examples),
+        model=model, args=TrainingArguments(**_arguments(spec, folder, checkpointing)), train_dataset=_dataset(examples),
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True, label_pad_token_id=-100),
     )  # fmt: skip
 
@@ -100,10 +106,10 @@ def _trainer(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: Lo
 def _trl(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: LoraConfig, folder: str, checkpointing: bool) -> Trainer:
     from trl import SFTConfig, SFTTrainer
 
-    masks = [{"input_ids": e["input_ids"], "completion_mask": [int(label != -100) for label in e["labels"]]} for e in examples]
     return SFTTrainer(
-        model=_model(spec), args=SFTConfig(**_arguments(spec, folder, checkpointing), max_length=spec["length"], packing=False),
-        train_dataset=Dataset.from_list(masks), processing_class=tokenizer, peft_config=lora,
+        model=_model(spec), args=SFTConfig(**_arguments(spec, folder, checkpointing), max_length=spec["length"], packing=False,
+                                           dataset_kwargs={"skip_prepare_dataset": True}),
+        train_dataset=_dataset(examples), processing_class=tokenizer, peft_config=lora,
     )  # fmt: skip
 
 
