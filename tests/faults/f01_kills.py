@@ -1,5 +1,6 @@
 """F1: the engine is killed with SIGKILL at random moments and inside saves, resumed, killed again. Every loss is the undisturbed one's."""
 
+import contextlib
 import os
 import signal
 import time
@@ -19,38 +20,39 @@ OPERATIONS = 40
 
 
 def inject(bench: Bench) -> None:
-    """Kill each run ten times, then let it finish and compare."""
+    """Kill runs until enough kills have hit; each run then finishes and is compared. One kill is one injection."""
     wanted = losses(undisturbed(bench))
     zygote = Zygote(bench.folder / "zygote.log")
-    kills, inside = bench.count(3, 200), 0
+    hits: list[bool] = []
     try:
-        for number in range(-(-kills // KILLS_A_RUN)):
-            if not bench.in_time():
-                break
-            run = new_run(bench, f"run-{number}")
-            done = min(KILLS_A_RUN, kills - number * KILLS_A_RUN)
-            for kill in range(done):
-                inside += _kill(bench, zygote, run, in_save=kill % 2 == 0)
-            bench.injected += done - 1
-            with bench.injection(f"run {number} after {done} kills"):
-                zygote.start(run)
-                code = zygote.wait()
-                assert code == 0, f"exit code {code}: {run.engine_log.read_text()[-600:]}"
-                assert losses(run) == wanted
-                found = all_events(run)
-                assert [event.seq for event in found] == list(range(len(found)))
-                assert not list(run.path.glob(".tmp-*")) and of_type(run, events.FinalModelSaved)
-                bench.survived += done - 1
+        while len(hits) < bench.count(3, 200) and bench.in_time():
+            run = new_run(bench, f"run-{len(hits)}")
+            before = len(hits)
+            while len(hits) - before < min(KILLS_A_RUN, bench.count(3, 200) - before) and (hit := _kill(bench, zygote, run)):
+                hits.append(hit == "in a save")
+            with bench.injection(f"kills {before + 1} to {len(hits)}"):
+                _finishes(zygote, run, wanted)
+                bench.survived += len(hits) - before - 1
+            bench.injected += len(hits) - before - 1
     finally:
         zygote.close()
-    bench.note(f"{inside} kills landed inside a save")
+    bench.note(f"{sum(hits)} of {len(hits)} kills landed inside a save")
 
 
-def _kill(bench: Bench, zygote: Zygote, run: RunDirectory, in_save: bool) -> bool:
-    """Start the engine, kill it, and return whether that was inside a save. One that has finished before is fine too."""
-    if in_save:
+def _finishes(zygote: Zygote, run: RunDirectory, wanted: dict[int, float]) -> None:
+    zygote.start(run)
+    code = zygote.wait()
+    assert code == 0, f"exit code {code}: {run.engine_log.read_text()[-600:]}"
+    assert losses(run) == wanted
+    found = all_events(run)
+    assert [event.seq for event in found] == list(range(len(found)))
+    assert not list(run.path.glob(".tmp-*")) and of_type(run, events.FinalModelSaved)
+
+
+def _kill(bench: Bench, zygote: Zygote, run: RunDirectory) -> str:
+    """Start the engine and kill it; say where that hit, '' when the run had ended before."""
+    if bench.random.random() < 0.5:
         zygote.start(run, kill_at=bench.random.randrange(1, 3 * OPERATIONS))
-        zygote.wait()
     else:
         before = len(losses(run)), _size(run)
         engine = zygote.start(run)
@@ -58,9 +60,11 @@ def _kill(bench: Bench, zygote: Zygote, run: RunDirectory, in_save: bool) -> boo
         while (len(losses(run)), _size(run)) == before and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(bench.random.random() * 0.8)
-        os.kill(engine, signal.SIGKILL)
-        zygote.wait()
-    return any(run.path.glob(".tmp-*"))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(engine, signal.SIGKILL)
+    if zygote.wait() != -signal.SIGKILL:
+        return ""
+    return "in a save" if any(run.path.glob(".tmp-*")) else "elsewhere"
 
 
 def _size(run: RunDirectory) -> int:

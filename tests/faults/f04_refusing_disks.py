@@ -112,9 +112,10 @@ def _full_disk(bench: Bench) -> None:
     try:
         with bench.injection("a tmpfs that is full for a while"):
             run = new_run(bench, "full", where=place)
+            engine = start_engine(run)
+            wait_until(lambda: losses(run) or engine.poll() is not None, "the first step")
             filler = place / "filler"
             filler.write_bytes(b"\0" * (60 << 20))
-            engine = start_engine(run)
             wait_until(lambda: any(w.code == "disk_full" for w in of_type(run, events.Warning)) or engine.poll() is not None, "the warning")
             filler.unlink()
             assert engine.wait(timeout=120) == 0
