@@ -34,7 +34,7 @@ def inject(bench: Bench) -> None:
     for number, (place, error) in enumerate(bench.some(cases, 4)):
         if not bench.in_time():
             return
-        at = bench.random.randrange(1, 4 if place in ("evaluate", "sample") else STEPS + 1)
+        at = bench.random.randrange(1, {"evaluate": 4, "sample": 3}.get(place, STEPS + 1))
         with bench.injection(f"{type(error).__name__} in {place}, call {at}"):
             facts = _facts(bench, f"run-{number}", (place, at, error))
             assert facts["tokens"] == wanted["tokens"]
