@@ -24,6 +24,7 @@ from data.text_index import TextIndex, fold, searchable_text
 from data.tokenizer import Tokenizer
 from tui import gate
 from tui.screens.data_now import Now, count_changed, longest, read_changed
+from tui.texts import tr
 from tui.widgets.record_list import Row
 
 WORDS = 160
@@ -249,7 +250,8 @@ class RecordTable:
         """Cells each optional column needs; 0 where no record has a value."""
         parts = max(map(gate.cells, self.split.ratios), default=0) if self.split else 0
         widths = {name: max(gate.cells(gate.safe(value)) for value in self.labels(name)[1][:200]) for name in ("difficulty", "category")}
-        return {name: min(cells, MAX_COLUMN[name]) for name, cells in (widths | {"split": parts}).items()}
+        headed = {name: max(cells, gate.cells(tr(f"data.column_{name}"))) for name, cells in (widths | {"split": parts}).items() if cells}
+        return {name: min(cells, MAX_COLUMN[name]) for name, cells in headed.items()}
 
     # Changes and searches
 
