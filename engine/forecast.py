@@ -7,7 +7,7 @@ Not here: what one layer holds (`engine.activations`), how sure the figure is (`
 
 from dataclasses import dataclass
 
-from engine.activations import BYTES, backward_bytes, feed_width, kept_bytes, runs_fused
+from engine.activations import BYTES, backward_bytes, feed_width, kept_bytes, runs_fused, stacked_weights
 from engine.config import Config
 from engine.model_shape import ModelShape
 
@@ -18,14 +18,16 @@ NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """A 4-bit weight, its block's 8-bit scale, and the second quantisation's fp32 scale."""
 CUDA_RUNTIME_GIB = 0.5
 """CUDA context and cuBLAS workspaces: 0.4-0.6 measured."""
-CPU_RUNTIME_GIB = 0.6
-"""Resident memory of the engine with torch, transformers and peft imported, and its threads' buffers; no model."""
+CPU_RUNTIME_GIB = 0.39
+"""Resident memory of the engine with torch, transformers and peft imported; no model."""
 GPU_SLACK = 0.03
 """Share of what comes and goes that PyTorch's allocator rounds up or cannot join, with expandable segments."""
-HEAP_KEEPS = 0.65
-"""Share of all layers' activations that glibc's heap holds on top, with checkpointing too: 0.58-0.78 measured at 1024 and 2048
-tokens of SmolLM2-135M (peaks of 2.4-6.2 GiB); an extrapolation for other models. MALLOC_MMAP_THRESHOLD_=2097152 would give it
-back (peak -35 %) for 15-25 % more CPU time, both measured on 6 layers."""
+HEAP_KEEPS_FUSED = 0.06
+"""Share of kept activations that glibc's heap holds on top on the fused path, which allocates alike in every layer."""
+HEAP_KEEPS = 0.54
+"""Share of all layers' activations that it holds on top on the plain path, with checkpointing too (tests/bench/forecast.py)."""
+BF16_BUFFERS_GIB = 0.08
+"""What products in bf16 keep on a CPU for weights and inputs in another order; the same in three runs of two models."""
 HEAP_BYTES = 32 << 20
 """glibc gives larger blocks back to the system as soon as they are freed."""
 UNSHARDED_LAYERS = 2
@@ -129,8 +131,8 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
         layer=layer / GIB,
         loss=loss / GIB,
         generation=generation / GIB,
-        runtime=CUDA_RUNTIME_GIB if work.on_gpu else CPU_RUNTIME_GIB,
-        slack=(GPU_SLACK * (activations + max(layer, loss)) if work.on_gpu else heap_bytes(shape, work, kept)) / GIB,
+        runtime=CUDA_RUNTIME_GIB if work.on_gpu else CPU_RUNTIME_GIB + (BF16_BUFFERS_GIB if work.precision == "bf16" else 0.0),
+        slack=_slack(shape, work, fused, kept, activations, layer, loss) / GIB,
     )
 
 
@@ -184,6 +186,22 @@ def generation_bytes(shape: ModelShape, work: Workload) -> float:
     cache = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim * wide
     prompt = work.generated * (4 * feed_width(shape) + 8 * shape.hidden_size) * wide / 4
     return work.generated * cache + prompt + shape.vocab_size * 8 if work.generated else 0.0
+
+
+def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activations: float, layer: float, loss: float) -> float:
+    """What the allocator holds on top. On a CPU the heap also keeps the smaller of the two moments on the fused path."""
+    if work.on_gpu:
+        return GPU_SLACK * (activations + max(layer, loss))
+    if fused:
+        return HEAP_KEEPS_FUSED * activations + min(layer, loss) + replaced_bytes(shape, work)
+    return heap_bytes(shape, work, kept)
+
+
+def replaced_bytes(shape: ModelShape, work: Workload) -> float:
+    """Weights that the fused path has stacked leave their originals: in the heap, or mapped from the file. Large ones are given back,
+    and mapped ones would be under pressure."""
+    wide = BYTES[work.precision]
+    return stacked_weights(shape) * wide if feed_width(shape) * shape.hidden_size * wide < HEAP_BYTES else 0.0
 
 
 def heap_bytes(shape: ModelShape, work: Workload, kept: float) -> float:
