@@ -9,7 +9,7 @@ CONFIG = "demo"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_start_arguments(parser)
-    parser.set_defaults(config=CONFIG)
+    parser.set_defaults(config=CONFIG, nnodes=0, node_rank=0, rdzv="")
 
 
 run = train.run
