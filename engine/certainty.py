@@ -16,6 +16,10 @@ SPREAD = 0.04
 LEAST_SPREAD = 0.015
 """No forecast is surer than this: others' programs come and go."""
 RATIOS_KEPT = 20
+NORMAL = 1.48
+"""Standard deviation of normal numbers, by their median distance; one strange run does not widen the band."""
+VERSION = 2
+"""Of the forecast's formulas: what runs taught about earlier ones says nothing of these."""
 SURE = 0.9
 """A plan fits when its probability is at least this: about 5 % to spare without earlier runs."""
 BAND = 1.645
@@ -66,8 +70,8 @@ def remember(state: Path, device: str, forecast_gib: float, measured_gib: float)
 def _of(ratios: list[float]) -> Certainty:
     """The median is the factor. The spread shrinks from what is assumed of an unknown machine to what was seen, run by run."""
     factor = statistics.median(ratios)
-    seen = statistics.fmean((ratio / factor - 1) ** 2 for ratio in ratios)
-    spread = math.sqrt((2 * SPREAD**2 + len(ratios) * seen) / (2 + len(ratios)))
+    seen = NORMAL * statistics.median(abs(ratio / factor - 1) for ratio in ratios)
+    spread = math.sqrt((2 * SPREAD**2 + len(ratios) * seen**2) / (2 + len(ratios)))
     return Certainty(factor, max(LEAST_SPREAD, spread), len(ratios))
 
 
@@ -79,4 +83,4 @@ def _ratios(state: Path) -> dict[str, list[float]]:
 
 
 def _file(state: Path) -> Path:
-    return state / "forecast.json"
+    return state / f"forecast-{VERSION}.json"

@@ -23,6 +23,8 @@ RESERVE_GIB = 0.3
 """Kept free beyond what the next step needs: other programs, page tables, the console."""
 LEAST_GIB = 1.0
 """A smaller run is mostly libraries and teaches nothing about models."""
+LIKELY = (0.7, 1.4)
+"""Ratios of measured to forecast that training explains; outside it the peak was something else, such as converting a model."""
 CALM_STEPS = 10
 """Steps after an action before the next one, so that its effect is seen first."""
 
@@ -101,7 +103,7 @@ def remember_peak(device: torch.device, forecast_gib: float) -> None:
     """Tell later forecasts for `device` what a run of `forecast_gib` really took; a ratio that no forecast explains is left out."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else host.read_cpu().name
     measured = peak_gib(device)
-    if forecast_gib > LEAST_GIB and 0.5 < measured / forecast_gib < 2:
+    if forecast_gib > LEAST_GIB and LIKELY[0] < measured / forecast_gib < LIKELY[1]:
         remember(state_folder(), name, forecast_gib, measured)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.certainty import Certainty, read_certainties, remember
+from engine.certainty import Certainty, _file, read_certainties, remember
 
 
 def test_the_band_holds_the_peak_and_the_probability_falls_with_less_memory():
@@ -34,6 +34,15 @@ def test_runs_that_disagree_widen_the_band(tmp_path):
     assert read_certainties(tmp_path)["CPU"].spread > Certainty().spread
 
 
+def test_one_strange_run_hardly_counts(tmp_path):
+    """The median and the middle distances decide."""
+    for measured in (3.8, 2.0, 2.02, 1.98, 2.0):
+        remember(tmp_path, "CPU", 2.0, measured)
+    learned = read_certainties(tmp_path)["CPU"]
+
+    assert learned.factor == 1.0 and learned.spread < Certainty().spread
+
+
 def test_devices_are_told_apart_and_only_the_newest_runs_are_kept(tmp_path):
     """A GPU's ratio says nothing of the CPU's."""
     for measured in [9.0] * 30 + [2.0] * 20:
@@ -47,7 +56,7 @@ def test_devices_are_told_apart_and_only_the_newest_runs_are_kept(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", '{"CPU": "much"}', "[1]"])
 def test_a_broken_cache_teaches_nothing(tmp_path, text):
     """And does not stop a run from being remembered."""
-    (tmp_path / "forecast.json").write_text(text)
+    _file(tmp_path).write_text(text)
 
     assert read_certainties(tmp_path) == {}
     remember(tmp_path, "CPU", 2.0, 2.0)

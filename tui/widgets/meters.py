@@ -169,7 +169,7 @@ def _peak(state: RunState, glyphs: Glyphs) -> Line:
         return []
     if plan is None or plan.forecast_peak_gib is None:
         return _named("peak", f"{step.peak_memory_gib:.1f} GiB")
-    high = plan.forecast_high_gib or plan.forecast_peak_gib
+    high = max(plan.forecast_high_gib or 0.0, plan.forecast_peak_gib)
     forecast = tr("train.status.forecast", gib=f"{plan.forecast_peak_gib:.1f}")
     over: Line = [(f" {glyphs.warning}", "warn")] if step.peak_memory_gib > high else []
     return [(f"{tr('train.status.peak')} ", "dim"), (f"{step.peak_memory_gib:.1f}", "bright"), (f" {forecast}", "dim"), *over]
