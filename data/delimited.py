@@ -40,10 +40,13 @@ def dialect(head: str, container: str) -> str:
 
 
 def as_json(path: Path, texts: Iterator[tuple[str, int]], delimiter: str) -> Iterator[tuple[bytes, int]]:
-    """UTF-8 JSON lines, and how many bytes of the file they stand for. Raises DataError for a header that names a column twice."""
+    """UTF-8 JSON lines, and how many bytes of the file they stand for. Raises DataError for a header that can't be used."""
     lines = _Lines(texts)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    names = [name.strip() for name in next(rows, [])]
+    try:
+        names = [name.strip() for name in next(rows, [])]
+    except csv.Error as error:
+        raise DataError(f"{path}:1: the header is broken ({error}); check its quotes") from error
     if double := next((name for name in names if name and names.count(name) > 1), None):
         raise DataError(f"{path}:1: the column {double!r} stands twice in the header; rename one of them")
     out, line = ["\n" * rows.line_num], rows.line_num

@@ -11,12 +11,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models gain nothing from t
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="danlu-tests-")  # what tests learn of this machine is not the user's
 
 import pytest
+from hypothesis import settings
 
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine.run_directory import RunDirectory
 from tests.tokenizers import qwen3_tokenizer_folder, smollm2_tokenizer_folder
 
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+settings.register_profile("danlu", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("danlu")
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared" / "data"
 

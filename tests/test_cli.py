@@ -29,12 +29,12 @@ PUBLIC = {
     "stop": {"RUN", "--now"},
     "resume": NODES | {"RUN", "--set", "--detach", "--plain"},
     "logs": {"RUN", "-f", "--follow", "--engine"},
-    "doctor": {"--json"},
+    "doctor": {"--json", "--measure"},
     "inspect": {"DATA", "--model", "--against", "--words", "--format", "--column", "--json"},
     "split": {"DATA", "--out", "--ratios", "--seed", "--format", "--keep", "--column"},
     "terms": {"TEXT_OR_FILE", "--coverage", "--json"},
     "make-data": {"--count", "--seed", "--part", "--families", "--levels", "--out", "--grade"},
-    "plan": {"CONFIG", "--set", "--json"},
+    "plan": {"CONFIG", "--set", "--hardware", "--json"},
     "fetch": {"MODEL", "--source", "--revision"},
     "launch-files": {"CONFIG", "--out", "--set", "--name"},
 }
@@ -54,6 +54,14 @@ def here(tmp_path, monkeypatch) -> Path:
     """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_the_demo_takes_what_a_run_needs():
+    """`danlu demo` is `danlu train` with a preset: what the one reads of its options, the other has."""
+    parser = cli.build_parser(cli.COMMANDS)
+    demo, train = parser.parse_args(["demo"]), parser.parse_args(["train", "demo"])
+
+    assert vars(demo).keys() == vars(train).keys()
 
 
 @pytest.fixture
@@ -406,7 +414,7 @@ def test_doctor_reports_and_judges(monkeypatch, capsys):
     broken = Check(name="packages", ok=False, detail="peft is missing", cure="pip install peft")
 
     for checks, code in (([fine, advice], 0), ([fine, advice, broken], 1)):
-        monkeypatch.setattr("tui.commands.doctor.run_checks", lambda folder, checks=checks: checks)
+        monkeypatch.setattr("tui.commands.doctor.run_checks", lambda *_, checks=checks, **__: checks)
         assert cli.main(["doctor"]) == code
     assert "cure: pip install peft" in capsys.readouterr().out
     cli.main(["doctor", "--json"])

@@ -60,8 +60,9 @@ def _watch_and_lose(bench: Bench, family: Family, run: RunDirectory, end: str) -
         marks = _marks(terminal)
         assert marks == list(range(marks[0], marks[-1] + 1)), f"the log jumps: {marks}"
         assert "missing" not in terminal.text, "events are said to be missing"
+        answered = len(of_type(run, events.CommandDone))
         terminal.press("k")
-        terminal.wait_for("checkpoint: done")
+        wait_until(lambda: len(of_type(run, events.CommandDone)) > answered, "the answer to this console's command")
         if end == "kill":
             terminal.process.kill()
         elif end == "hang up":
