@@ -35,9 +35,13 @@ class Layer:
     after: AttentionOutput
     attention: nn.Module
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None) -> Tensor:
-        """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention."""
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None, seen: "KeysAndValues | None" = None
+    ) -> Tensor:
+        """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs."""
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
+        if seen is not None:
+            seen.add(k, v)
         window = getattr(self.attention, "sliding_window", None)
         scaling = self.attention.scaling
         attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=lengths, sliding_window=window)
@@ -48,16 +52,13 @@ class Layer:
 
     def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "KeysAndValues") -> Tensor:
         """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
+        if seen.keys is None:
+            return self.forward(x, cos, sin, (len(x),), None, seen)
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
-        prompt = seen.add(k, v)
-        window = getattr(self.attention, "sliding_window", None)
-        since = -window if window else 0
+        seen.add(k, v)
+        since = -(getattr(self.attention, "sliding_window", None) or 0)
         keys, values = seen.keys[:, :, since:], seen.values[:, :, since:]
-        if prompt:
-            scaling = self.attention.scaling
-            attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=(len(x),), sliding_window=window)
-        else:
-            attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
+        attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
         return attention_output(self.after, attended.reshape(len(x), -1), x)
 
 
@@ -68,12 +69,10 @@ class KeysAndValues:
     keys: Tensor | None = None
     values: Tensor | None = None
 
-    def add(self, keys: Tensor, values: Tensor) -> bool:
-        """Append new tokens; whether they are the first."""
-        first = self.keys is None
-        self.keys = keys if first else torch.cat([self.keys, keys], dim=2)
-        self.values = values if first else torch.cat([self.values, values], dim=2)
-        return first
+    def add(self, keys: Tensor, values: Tensor) -> None:
+        """Append new tokens."""
+        self.keys = keys if self.keys is None else torch.cat([self.keys, keys], dim=2)
+        self.values = values if self.values is None else torch.cat([self.values, values], dim=2)
 
 
 class FusedDecoder:
