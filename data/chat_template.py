@@ -17,7 +17,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data.errors import TemplateError
-from data.template_bounds import ALLOWANCE, UNBOUNDED_FILTERS, BoundedGenerator, Bounds, count_steps
+from data.template_bounds import ALLOWANCE, FREE_FILTERS, UNBOUNDED_FILTERS, BoundedGenerator, Bounds, count_steps
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -102,7 +102,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.filters["tojson"] = _tojson
         for name in UNBOUNDED_FILTERS:
             del self.filters[name]
-        self.filters = {name: self.bounds.bounded_filter(name, function) for name, function in self.filters.items()}
+        bounded = {name: self.bounds.bounded_filter(name, function) for name, function in self.filters.items()}
+        self.filters = bounded | {name: self.filters[name] for name in FREE_FILTERS}
         del self.globals["lipsum"]
         self.globals |= {"raise_exception": _raise, "strftime_now": _now, "dict": _Dict(), "namespace": _Namespace, "range": self._range}
 

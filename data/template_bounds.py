@@ -23,6 +23,9 @@ WORK = 1_000_000_000
 UNBOUNDED_FILTERS = ("batch", "center", "format", "pprint", "slice", "truncate", "urlize", "wordwrap", "xmlattr")
 """Filters that build by a number they are given; no template of the field uses them."""
 
+FREE_FILTERS = ("count", "first", "last", "length")
+"""Filters that look at no element but one. Templates ask for the number of messages at each of them, which must not go through all."""
+
 _WIDE = re.compile(r"[0-9]{6}|\*|\{[^{}]*\{")
 """Formats with a width of six digits, or one that stands elsewhere."""
 _LARGE_NUMBER = 1000

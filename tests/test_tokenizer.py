@@ -252,6 +252,14 @@ def test_a_long_conversation_is_no_bomb():
     assert len(template.render([{"role": "user", "content": content}] * 9, None, False)) == 9 * len(content)
 
 
+@pytest.mark.parametrize("name", ["length", "count", "first", "last"])
+def test_asking_for_the_number_of_messages_at_each_of_them_is_no_work(name):
+    """Templates of the field do; going through all messages each time would take the square of a long conversation."""
+    template = ChatTemplate("{% for m in messages %}{% set x = messages | " + name + " %}{{ m.role }}{% endfor %}", {}, "t.json")
+
+    assert template.render([{"role": "user", "content": "长" * 100_000}] * 1000, None, False) == "user" * 1000
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [
