@@ -1,19 +1,30 @@
 """What one decoder layer holds of a token, in bytes: what it keeps for its backward, and what is in flight at its widest moment.
 
 Follows the two ways the engine trains: the fused layers (`engine.fused`) and the plain ones of transformers and peft.
-Reads nothing and loads nothing; which way a run takes is told by `runs_fused`.
+Reads nothing and loads nothing; which way a run takes is decided by `why_plain`, for the forecast and the engine alike.
 """
 
 from engine.model_shape import ModelShape
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
-FUSED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-"""Model types whose layers `engine.fused.decoder` knows."""
+
+
+def why_plain(shape: ModelShape, dropout: float, quantization: str, variant: str = "lora", sharded: bool = False) -> str | None:
+    """What keeps a run off the fused path, as "key = value" in any language; None when nothing does.  sharded: by fsdp2."""
+    if dropout > 0:
+        return f"lora.dropout = {dropout:g}"
+    if variant == "dora":
+        return f"lora.variant = {variant!r}"
+    if quantization != "none":
+        return f"model.quantization = {quantization!r}"
+    if sharded:
+        return "parallel.strategy = 'fsdp2'"
+    return shape.unlike_llama or None
 
 
 def runs_fused(shape: ModelShape, dropout: float, quantization: str, variant: str = "lora") -> bool:
-    """Whether the engine takes the fused path, as `engine.fused.decoder.why_not_fused` decides with the model in hand."""
-    return dropout == 0 and quantization == "none" and variant != "dora" and shape.model_type in FUSED_FAMILIES
+    """Whether the run takes the fused path."""
+    return why_plain(shape, dropout, quantization, variant) is None
 
 
 def stacked_weights(shape: ModelShape) -> int:

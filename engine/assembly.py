@@ -42,7 +42,7 @@ from engine.train_step import Updater
 @dataclass
 class Parts:
     """Everything the loop needs. prompts: (text, token ids) of the fixed prompts.  micro_batch: rows that fit, at most batch_size.
-    place: file and line of an example."""
+    piece_tokens: most tokens that pass through the model at once, None for whole micro-batches.  place: file and line of an example."""
 
     model: LoadedModel
     model_folder: Path
@@ -56,6 +56,7 @@ class Parts:
     plan: RunPlan
     plan_event: events.Plan
     micro_batch: int
+    piece_tokens: int | None
     place: Callable[[Example], str]
 
     def plan_event_after_probe(self, peak_gib: float) -> events.Plan:
@@ -88,7 +89,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
-    model = prepare_training(peft, config.lora, device, precision, checkpointing)
+    model = prepare_training(peft, config.lora, device, precision, checkpointing, config.model.quantization)
     model.chunk_bytes = plan.chunk_bytes if plan.chunk_bytes < CHUNK_BYTES else None
     told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
     reporter.emit(told)
@@ -106,6 +107,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         plan=plan,
         plan_event=told,
         micro_batch=int(min(numbers[0] for numbers in ranks.gather([max(1, plan.micro_batch)]))),  # what the fullest card takes
+        piece_tokens=most,
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
 
@@ -203,6 +205,7 @@ def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_re
         micro_batch=plan.micro_batch,
         time_s=plan.time_s,
         reasons=plan.reasons,
+        plain_because=model.plain_because or "",
     )
 
 

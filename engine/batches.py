@@ -5,7 +5,7 @@ Order is f(seed, epoch) and a position is one integer, so resuming computes its 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -99,20 +99,20 @@ class StepPlan:
         return max(1, steps)
 
 
-def in_micro_batches(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """Example numbers of each micro-batch of `batch_size` rows."""
+def in_micro_batches(
+    rows: Sequence[Sequence[int]], batch_size: int, max_tokens: int | None = None, tokens_of: Callable[[int], int] = lambda number: 0
+) -> Iterator[list[int]]:
+    """Example numbers of each micro-batch: `batch_size` rows, in pieces of at most `max_tokens` tokens or one longer example.
+
+    tokens_of: length of an example by its number, asked where there is a `max_tokens`.
+    """
     for start in range(0, len(rows), batch_size):
-        yield [index for row in rows[start : start + batch_size] for index in row]
-
-
-def in_pieces(lengths: Sequence[int], max_tokens: int | None) -> list[list[int]]:
-    """Numbers of the examples of a micro-batch, in their order, in pieces of at most `max_tokens` tokens or one longer example."""
-    pieces: list[list[int]] = []
-    room = 0
-    for number, length in enumerate(lengths):
-        if not pieces or (max_tokens is not None and length > room):
-            pieces.append([])
-            room = max_tokens or 0
-        pieces[-1].append(number)
-        room -= length
-    return pieces
+        room, piece = max_tokens or 0, []
+        for number in [number for row in rows[start : start + batch_size] for number in row]:
+            length = tokens_of(number)
+            if max_tokens is not None and piece and length > room:
+                yield piece
+                room, piece = max_tokens, []
+            piece.append(number)
+            room -= length
+        yield piece

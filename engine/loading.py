@@ -11,12 +11,15 @@ import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache, PreTrainedModel
 
 from engine import attention
 from engine import config as schema
+from engine.activations import why_plain
 from engine.errors import EnvironmentFault, ModelError
-from engine.fused.decoder import FusedDecoder, fuse, why_not_fused
+from engine.fused.decoder import FusedDecoder, fuse
+from engine.model_shape import ModelShape
 from engine.precision import DTYPES
 
 
@@ -25,7 +28,7 @@ class LoadedModel:
     """A base model with its trainable adapter.
 
     peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits.  precision: name of the compute type.
-    fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, in words; else None.
+    fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, as "key = value"; else None.
     chunk_bytes: of logits at a time, None for the usual.
     """
 
@@ -119,12 +122,13 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
 
 
 def prepare_training(
-    model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
+    model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool, quantization: str = "none"
 ) -> LoadedModel:
     """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart."""
-    plain_because = why_not_fused(model, lora)
-    fused = fuse(model, gradient_checkpointing) if plain_because is None else None
     base = model.get_base_model()
+    sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
+    plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), lora.dropout, quantization, lora.variant, sharded)
+    fused = fuse(model, gradient_checkpointing) if plain_because is None else None
     if gradient_checkpointing:
         _recompute(base)
     for module in model.modules():

@@ -17,6 +17,8 @@ QKV_BIAS = ("qwen2",)
 FOUR_NORMS = ("gemma2", "gemma3", "gemma3_text", "glm4")
 FUSED = ("phi3", "glm4")
 """Families that keep gate and up in one linear layer; Phi-3 fuses q, k and v as well."""
+LLAMA_KIND = ("llama", "mistral", "qwen2", "qwen3")
+"""Families whose decoder layer is Llama's: norm, attention, norm, SwiGLU."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class ModelShape:
     """Expert weights and their router: never targets of LoRA, as transformers keeps them in one fused tensor."""
     norms_per_layer: int
     """Norm weights of one decoder layer, in elements."""
+    unlike_llama: str = ""
+    """The fact of config.json that makes its layers others than `engine.fused` knows, such as "model_type = 'phi3'"; "" for none."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ModelShape":
@@ -73,6 +77,7 @@ class ModelShape:
             tied=model_type in TIED_BY_DEFAULT if tied is None else bool(tied), max_positions=config.get("max_position_embeddings"),
             linears=_attention(config, model_type, hidden, heads * head_dim, kv_heads * head_dim) + _dense(config, model_type, hidden),
             experts=_experts(config, hidden), norms_per_layer=_norms(model_type, hidden, heads, kv_heads, head_dim),
+            unlike_llama=_unlike_llama(config, model_type),
         )  # fmt: skip
 
     @property
@@ -111,6 +116,15 @@ class ModelShape:
     def adapter_parameters(self, r: int, target_modules: str | list[str]) -> int:
         """Trainable weights of rank `r` on `target_modules`."""
         return self.num_layers * sum(r * linear.count * (linear.inputs + linear.outputs) for linear in self.targets(target_modules))
+
+
+def _unlike_llama(config: dict[str, Any], model_type: str) -> str:
+    if model_type not in LLAMA_KIND:
+        return f"model_type = {model_type!r}"
+    if (act := config.get("hidden_act", "silu")) not in ("silu", "swish"):
+        return f"hidden_act = {act!r}"
+    method = (config.get("quantization_config") or {}).get("quant_method")
+    return f"quantization_config = {getattr(method, 'value', method)!r}" if method else ""
 
 
 def _attention(config: dict[str, Any], model_type: str, hidden: int, query: int, key: int) -> tuple[Linear, ...]:

@@ -21,6 +21,7 @@ SENTENCES = {
     "checkpointing_needed": "gradient checkpointing on: without it, {available_gib:.1f} GiB would not be enough",
     "micro_batch_smaller": "micro-batches of {micro_batch} rows, {accumulation} a step, instead of {wanted}: that fits, and the"
                            " effective batch stays the same",
+    "plain_layers": "slower layers, which hold more memory too: {why} keeps the run off the fused ones",
     "loss_chunks_smaller": "the loss goes in smaller chunks, which saves some hundred MiB",
     "fits": "it fits: {peak_gib:.1f} GiB forecast, {available_gib:.1f} GiB available",
     "does_not_fit": "it does not fit: at least {peak_gib:.1f} GiB and some to spare are needed, {available_gib:.1f} GiB are available",

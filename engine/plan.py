@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine import speed
+from engine.activations import why_plain
 from engine.config import Config
 from engine.cures import cheapest_cure
 from engine.fitting import SMALL_CHUNK_BYTES
@@ -151,6 +152,9 @@ def _setting_notes(case: Case, way: Option) -> list[Note]:
         notes.append(note("micro_batch_smaller", micro_batch=way.micro_batch, accumulation=way.accumulation, wanted=wanted))
     if way.fits and way.chunk_bytes == SMALL_CHUNK_BYTES:
         notes.append(note("loss_chunks_smaller"))
+    lora = case.config.lora
+    if why := why_plain(case.shape, lora.dropout, case.config.model.quantization, lora.variant, way.strategy == "fsdp2"):
+        notes.append(note("plain_layers", why=why))
     return notes
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from data.examples import Example
-from engine.batches import StepPlan, build_micro_batch, in_micro_batches, in_pieces
-from engine.fitting import piece_tokens
+from engine.batches import StepPlan, build_micro_batch, in_micro_batches
 from engine.loading import LoadedModel
 from engine.ranks import ALONE, Ranks
 from engine.train_step import Updater, backward
@@ -18,10 +17,9 @@ from engine.train_step import Updater, backward
 def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int, max_tokens: int | None) -> list[int]:
     """Example numbers of the micro-batch, in pieces of `max_tokens`, with the most tokens; of equals the one with the longest example."""
     batches = (
-        [batch[number] for number in piece]
+        batch
         for step in range(1, steps.steps_per_epoch + 1)
-        for batch in in_micro_batches(steps.rows(step), batch_size)
-        for piece in in_pieces([lengths[index] for index in batch], max_tokens)
+        for batch in in_micro_batches(steps.rows(step), batch_size, max_tokens, lengths.__getitem__)
     )
     return max(batches, key=lambda batch: (sum(lengths[index] for index in batch), max(lengths[index] for index in batch)))
 
@@ -32,11 +30,11 @@ def longest_tokens(steps: StepPlan, lengths: Sequence[int], batch_size: int, max
 
 
 def try_longest(
-    model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, updater: Updater, ranks: Ranks = ALONE
-) -> None:
-    """Raise what the longest micro-batch raises; leave no gradient behind."""
-    most = piece_tokens(model.device.type == "cuda", ranks.size)
-    chosen = longest_micro_batch(steps, [len(example.ids) for example in examples], batch_size, most)
+    model: LoadedModel, examples: Sequence[Example], steps: StepPlan, batch_size: int, max_tokens: int | None, updater: Updater,
+    ranks: Ranks = ALONE,
+) -> None:  # fmt: skip
+    """Raise what the longest micro-batch, in pieces of `max_tokens`, raises; leave no gradient behind."""
+    chosen = longest_micro_batch(steps, [len(example.ids) for example in examples], batch_size, max_tokens)
     batch = build_micro_batch([examples[index] for index in chosen], model.device)
     with ranks.all_or_none():
         backward(model, batch, updater.scaler, max(1, len(batch.targets)))

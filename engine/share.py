@@ -6,7 +6,7 @@ The rows of a step do not depend on the number of ranks; only who computes them 
 from collections.abc import Sequence
 
 from data.examples import Example
-from engine.batches import in_micro_batches, in_pieces
+from engine.batches import in_micro_batches
 
 
 def share_of_step(
@@ -19,9 +19,8 @@ def share_of_step(
     """
     mine = share(rows, [sum(len(examples[index].ids) for index in row) for row in rows], rank, size)
     batches = [
-        [examples[indices[number]] for number in piece]
-        for indices in in_micro_batches(mine, batch_size)
-        for piece in in_pieces([len(examples[index].ids) for index in indices], max_tokens)
+        [examples[number] for number in batch]
+        for batch in in_micro_batches(mine, batch_size, max_tokens, lambda number: len(examples[number].ids))
     ]
     if max_tokens is not None:
         return batches

@@ -14,7 +14,6 @@ from engine.config import Config
 from engine.control import Control
 from engine.evaluation import evaluate
 from engine.final_model import save_final_model
-from engine.fitting import piece_tokens
 from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
@@ -236,8 +235,8 @@ class Trainer:
         """
         # Dropout of a step is a function of seed and step, so a resumed or retried step draws the same numbers.
         torch.manual_seed(self.config.train.seed * 1_000_003 + step + (self.ranks.rank << 53))
-        most = piece_tokens(self.parts.model.device.type == "cuda", self.ranks.size)
-        mine = share_of_step(self.parts.steps.rows(step), self.parts.examples, batch_size, self.ranks.rank, self.ranks.size, most)
+        rows, ranks = self.parts.steps.rows(step), self.ranks
+        mine = share_of_step(rows, self.parts.examples, batch_size, ranks.rank, ranks.size, self.parts.piece_tokens)
 
         def work() -> StepStats:
             batches = [build_micro_batch(examples, self.parts.model.device) for examples in mine]
@@ -249,9 +248,9 @@ class Trainer:
         """Find out now, not in hours, whether the longest micro-batch fits; the plan is said again with what it took."""
         self.emit(events.Phase(name="probe"))
         parts = self.parts
-        self.ladder.fit(
-            parts.model, parts.updater, lambda size: try_longest(parts.model, parts.examples, parts.steps, size, parts.updater, self.ranks)
-        )
+        self.ladder.fit(parts.model, parts.updater, lambda size: try_longest(
+            parts.model, parts.examples, parts.steps, size, parts.piece_tokens, parts.updater, self.ranks
+        ))  # fmt: skip
         self.emit(parts.plan_event_after_probe(peak_gib(parts.model.device)))
 
     def _records_of_step(self) -> str:

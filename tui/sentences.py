@@ -34,9 +34,10 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
             return Sentence("note", "dim", tr("train.log.probed", probed=f"{probed:.2f}", forecast=forecast))
         case events.Plan():
             trainable = amounts.count(event.trainable_parameters)
-            return Sentence("note", "text", tr(
+            text = tr(
                 "train.log.plan", steps=event.max_steps, device=safe(event.device), precision=safe(event.precision), trainable=trainable,
-            ))  # fmt: skip
+            )  # fmt: skip
+            return Sentence("note", "text", f"{text} · {plain_layers(event)}" if event.plain_because else text)
         case events.Ranks():
             return Sentence("note", "dim", tr("train.status.ranks", n=len(event.ranks), strategy=tr(f"train.strategy.{event.strategy}")))
         case events.Eval():
@@ -79,6 +80,11 @@ def command_name(command: str) -> str:
 def phase_name(name: str) -> str:
     """A phase's name in the user's language; an unknown one as it is."""
     return tr(f"train.phase.{name}") if has(f"train.phase.{name}") else safe(name)
+
+
+def plain_layers(plan: events.Plan) -> str:
+    """That and why the run takes the slower layers."""
+    return tr("train.status.plain", why=safe(plan.plain_because))
 
 
 def verdict(sample: events.SampleFinished) -> str:

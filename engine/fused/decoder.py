@@ -1,4 +1,4 @@
-"""Runs a decoder of the Llama kind through the fused layers, or says why it can't.
+"""Runs a decoder of the Llama kind through the fused layers; `engine.activations.why_plain` tells which models those are.
 
 The weights stay the model's own: evaluation, sampling, checkpoints and peft see the same tensors.
 """
@@ -10,21 +10,13 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
-from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
-from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
-from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
-from engine import config as schema
 from engine.attention import packed_attention
 from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
 from engine.fused.projections import Adapter, Projections
-
-FAMILIES = (LlamaDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer, MistralDecoderLayer)
 
 
 @dataclass(frozen=True)
@@ -115,34 +107,10 @@ class FusedDecoder:
         return cos[0, :, None, :half], sin[0, :, None, :half]
 
 
-def why_not_fused(model: PeftModel, lora: schema.Lora) -> str | None:
-    """What keeps `model` off the fused path, in words for the user; None when nothing does."""
-    if lora.dropout > 0:
-        return f"lora.dropout = {lora.dropout:g}"
-    if lora.variant == "dora":
-        return "lora.variant = 'dora'"
-    decoder = model.get_base_model().get_decoder()
-    if any(isinstance(parameter, DTensor) for parameter in decoder.parameters()):
-        return "weights shared out over several GPUs"
-    if any(type(layer) not in FAMILIES for layer in getattr(decoder, "layers", [None])):
-        return f"the {model.get_base_model().config.model_type} architecture"
-    kinds = (nn.Linear, LoraLinear)
-    for layer in decoder.layers:
-        for linear in _linears(layer):
-            if type(linear) not in kinds or type(getattr(linear, "base_layer", linear)) is not nn.Linear:
-                return "quantized weights"
-    return None
-
-
 def fuse(model: PeftModel, checkpointing: bool) -> FusedDecoder:
-    """The fused decoder over `model`'s own weights, which are stacked in memory; only for a model that `why_not_fused` has passed."""
+    """The fused decoder over `model`'s own weights, which are stacked in memory; only for one that `why_plain` has nothing against."""
     decoder = model.get_base_model().get_decoder()
     return FusedDecoder(decoder, [_layer(layer) for layer in decoder.layers], checkpointing)
-
-
-def _linears(layer: nn.Module) -> list[nn.Module]:
-    attention, mlp = layer.self_attn, layer.mlp
-    return [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj]
 
 
 def _layer(layer: nn.Module) -> Layer:

@@ -8,7 +8,7 @@ from tui.fold import RunState
 from tui.follow import Silence
 from tui.gate import cells, clip, safe
 from tui.glyphs import Glyphs
-from tui.sentences import phase_name
+from tui.sentences import phase_name, plain_layers
 from tui.texts import tr
 from tui.widgets.rank_meters import rank_parts
 from tui.widgets.steady import Line
@@ -121,6 +121,8 @@ def _before_first_step(state: RunState, glyphs: Glyphs) -> list[Line]:
         total, trainable = amounts.count(plan.total_parameters), amounts.count(plan.trainable_parameters)
         text = tr("train.status.plan", device=safe(plan.device), precision=safe(plan.precision), trainable=trainable, total=total)
         parts.append([(text, "dim")])
+        if plan.plain_because:
+            parts.append([(plain_layers(plan), "text")])
     if state.data:
         data = state.data
         text = tr("train.status.data", train=f"{data.train_examples:,}", eval=f"{data.eval_examples:,}", thinking=f"{data.with_thinking:,}")
