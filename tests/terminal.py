@@ -58,6 +58,11 @@ class Terminal:
         """Type `keys` as a terminal sends them."""
         os.write(self._master, keys.encode())
 
+    def forget(self) -> None:
+        """Empty the screen, as a shell that writes over it does."""
+        with self._lock:
+            self._screen.reset()
+
     def wait_for(self, text: str) -> None:
         """Until `text` is on the screen. Fails with the screen when the program ends before."""
         wait_until(lambda: text in self.text or self.process.poll() is not None, f"{text!r} on the screen:\n{self.text}")

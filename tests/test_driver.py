@@ -1,9 +1,17 @@
 """Input of the terminal as text, whatever bytes come."""
 
+import os
+import signal
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.drivers.headless_driver import HeadlessDriver
 
+from engine.processes import state_of
+from tests.engine_runs import wait_until
+from tests.terminal import Terminal
 from tui.driver import InputDecoder, hardened
 
 REPORT = b"\x1b[M\xa0\xc9\xff"
@@ -64,3 +72,27 @@ def test_the_end_of_input_is_noticed():
 def test_other_drivers_are_left_as_they_are():
     """Only textual's driver for Unix terminals decodes bytes of its own."""
     assert hardened(HeadlessDriver) is HeadlessDriver
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_console_that_was_halted_goes_on_as_it_was(tmp_path, times):
+    """SIGSTOP and SIGCONT start no second reader of the keys; what a shell did to the screen is drawn over, and it can be left at once."""
+    terminal = Terminal(["--lang", "en", "--runs-dir", "runs"], tmp_path)
+    terminal.wait_for("▸5 Runs")
+    threads = threads_of(terminal.process.pid)
+    for _ in range(times):
+        os.kill(terminal.process.pid, signal.SIGSTOP)
+        wait_until(lambda: state_of(terminal.process.pid) == "T", "the halt")
+        terminal.forget()
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.wait_for("▸5 Runs")
+
+    assert threads_of(terminal.process.pid) == threads
+    terminal.press("q")
+    wait_until(lambda: terminal.process.poll() is not None, "the console to leave")
+    terminal.close()
+    assert terminal.process.returncode == 0
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))

@@ -2,9 +2,12 @@
 
 Terminals that were left in the oldest mouse mode send `ESC [ M` and three raw bytes after a tmux re-attach or an SSH
 reconnect; textual 8.2.8 decodes its input strictly and dies of them. A terminal that goes without a signal ends its input, which
-textual asks for again and again. Only where input is decoded is touched here.
+textual asks for again and again. One that was halted (SIGSTOP) and goes on is started by textual a second time: two threads then read
+the keys, and at the end the terminal stays raw or the process never ends. Only these places are touched here.
 """
 
+import asyncio
+import contextlib
 import os
 import re
 from codecs import getincrementaldecoder
@@ -45,6 +48,9 @@ def _leave() -> None:
 def hardened(driver: type[Driver]) -> type[Driver]:
     """`driver` with `InputDecoder` in place of its strict one, where it is textual's driver for Unix terminals."""
     try:
+        import termios
+        import tty
+
         from textual.drivers import linux_driver
     except ImportError:  # no termios: Windows has a driver of its own, which reads events, not bytes
         return driver
@@ -59,5 +65,21 @@ def hardened(driver: type[Driver]) -> type[Driver]:
                 super().run_input_thread()
             except OSError:
                 _leave()
+
+        def _sigcont_application(self, *signal_and_frame) -> None:
+            if self._must_signal_resume:  # ctrl+z had put everything away
+                super()._sigcont_application(*signal_and_frame)
+                return
+            self._take_the_terminal()
+            # A shell may have written over the screen. Nothing else may be done in a signal's handler.
+            asyncio.get_running_loop().call_soon_threadsafe(self._app.call_later, self._app.screen.refresh)
+
+        def _take_the_terminal(self) -> None:
+            """Raw input again, which a shell may have ended meanwhile; one that does not give its terminal halts us again."""
+            with contextlib.suppress(termios.error):
+                attributes = termios.tcgetattr(self.fileno)
+                attributes[tty.IFLAG] = self._patch_iflag(attributes[tty.IFLAG])
+                attributes[tty.LFLAG] = self._patch_lflag(attributes[tty.LFLAG])
+                termios.tcsetattr(self.fileno, termios.TCSANOW, attributes)
 
     return HardenedDriver
