@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from engine.fused.products import times_transposed
+
 CHUNK_BYTES = 128 << 20
 """fp32 logits of one chunk: large enough to fill a GPU's matrix units, small beside any model (220 rows of Qwen3's vocabulary)."""
 
@@ -66,7 +68,7 @@ def _chunk(hidden: Tensor, targets: Tensor, head: Head, wants_gradient: bool) ->
 
 def _linear_chunk(hidden: Tensor, targets: Tensor, weight: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
     """The same for a plain matrix: the logits become probabilities and then their gradient in the one buffer they were computed into."""
-    logits = torch.mm(hidden.to(weight.dtype), weight.t()).float()
+    logits = times_transposed(hidden.to(weight.dtype), weight).float()
     highest = logits.amax(1, keepdim=True)
     at = targets[:, None]
     wanted = logits.gather(1, at) - highest
@@ -75,4 +77,4 @@ def _linear_chunk(hidden: Tensor, targets: Tensor, weight: Tensor, wants_gradien
     if not wants_gradient:
         return losses, None
     ahead = logits.div_(total).scatter_add_(1, at, torch.full_like(wanted, -1.0))
-    return losses, torch.mm(ahead.to(weight.dtype), weight).to(hidden.dtype)
+    return losses, times_transposed(ahead.to(weight.dtype), weight.t()).to(hidden.dtype)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.fused.products import times_transposed
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -40,7 +42,7 @@ class Projections:
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x: (T, in).  Returns y (T, out) and the adapters' inner states (T, sum of r), which `backward` needs."""
-        y = torch.mm(x, self.weight.t()) if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
+        y = times_transposed(x, self.weight, self.bias)
         if not self._adapted:
             return y, None
         inner = torch.mm(x, self._stacked_a(x.dtype).t())
@@ -50,7 +52,7 @@ class Projections:
 
     def backward(self, x: Tensor, inner: Tensor | None, dy: Tensor, wants_dx: bool = True) -> tuple[Tensor | None, list[Tensor]]:
         """Gradients of the input (T, in), None unless wanted, and of `parameters`.  x, inner: of the forward pass.  dy: (T, out)."""
-        dx = torch.mm(dy, self.weight) if wants_dx else None
+        dx = times_transposed(dy, self.weight.t()) if wants_dx else None
         if inner is None:
             return dx, []
         d_inner = torch.empty_like(inner)

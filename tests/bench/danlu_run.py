@@ -13,6 +13,7 @@ import msgspec
 from engine import events
 from engine.config import Checkpoint, Config, Data, Eval, Lora, Model, Run, Sample, Train
 from engine.config_file import write_resolved
+from engine.launch import engine_environment
 from engine.model_shape import ModelShape
 from engine.queue import Tail
 from engine.run_directory import create
@@ -26,8 +27,9 @@ def main(name: str, spec: dict[str, Any]) -> None:
         began = time.time()
         with run.engine_log.open("wb") as log:
             done = subprocess.run(
-                [sys.executable, "-m", "engine", str(run.path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
-            )
+                [sys.executable, "-m", "engine", str(run.path)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, env=engine_environment(),
+            )  # fmt: skip
         seen = Tail(run.events, events.decode).read()
         if done.returncode:
             sys.exit(run.engine_log.read_text()[-3000:] + "\n".join(str(event) for event in seen[-5:]))
