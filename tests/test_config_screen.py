@@ -2,6 +2,7 @@
 
 import pytest
 import tomli
+from textual import events
 
 from engine.config import fields
 from engine.config_file import PRESETS, Document, open_document
@@ -11,6 +12,7 @@ from tui.app import DanluApp
 from tui.screens.config_editing import Editing
 from tui.screens.config_form import KEYS
 from tui.session import Session
+from tui.widgets.plain_input import PlainInput
 
 MINE = """# my run
 [model]
@@ -79,6 +81,22 @@ async def test_refused_value_stays_in_the_field_with_the_reason_and_changes_noth
         assert "must be a number above 0 to 1" in shown
         await pilot.press("escape")
         assert screen.editing.document.text == MINE
+
+
+async def test_control_characters_of_a_value_are_codes_while_it_is_edited(my_file):
+    """A system prompt may hold newlines and escape sequences: neither reaches the terminal, and typing behind them keeps them."""
+    my_file.write_text(MINE.replace('path = "mine.jsonl"', 'path = "mine.jsonl"\nsystem = "a\\n\\u001b]52;c;QQ==\\u0007"'))
+    async with app_with(open_document(my_file)).run_test() as pilot:
+        screen = pilot.app.screen
+        screen.stand_on("data.system")
+        await pilot.press("enter", "end", "z")
+        shown = screen.query_one(PlainInput)
+
+        assert shown.value == "a⟨U+000A⟩⟨U+001B⟩]52;c;QQ==⟨U+0007⟩z"
+        shown.post_message(events.Paste("\x1b]0;title\x07"))
+        await wait_for(pilot, lambda: shown.value.endswith("␛]0;title␇"))
+        await pilot.press("enter")
+        assert screen.editing.document.values.data.system == "a\n\x1b]52;c;QQ==\x07z␛]0;title␇"
 
 
 async def test_search_finds_keys_by_words_of_their_help(my_file):

@@ -38,6 +38,11 @@ def escaped(text: str) -> str:
     return with_codes(text.replace("⟨U+", "⟨U+27E8⟩U+"))
 
 
+def escaped_line(text: str) -> str:
+    """The same in one line, for a field: newlines and tabs as codes too."""
+    return escaped(text).replace("\n", "⟨U+000A⟩").replace("\t", "⟨U+0009⟩")
+
+
 def with_codes(text: str) -> str:
     """`text` with controls other than newlines and tabs as ⟨U+001B⟩."""
     return _CONTROLS.sub(_code_of, text)

@@ -24,6 +24,7 @@ from tui.screens.config_facts import FactFinder, Facts
 from tui.screens.config_form import INFO, START
 from tui.texts import tr
 from tui.widgets.lines import Line, wrap
+from tui.widgets.plain_input import PlainInput
 from tui.widgets.steady import SteadyView
 
 
@@ -47,16 +48,17 @@ class AboutPanel(Vertical):
         """What is being typed: "edit", "search" or "" for nothing."""
 
     def compose(self) -> ComposeResult:
-        field = Input()
-        field.cursor_blink = field.can_focus = False
+        field = PlainInput()
+        field.can_focus = False
         yield field
         yield SteadyView()
 
     def type(self, mode: str, text: str) -> None:
-        """Open the field with `text` in it."""
+        """Open the field with `text` in it, control characters as codes."""
         self.mode = mode
         field = self.query_one(Input)
-        field.can_focus, field.value, field.cursor_position = True, text, len(text)
+        field.can_focus, field.value = True, gate.escaped_line(text)
+        field.cursor_position = len(field.value)
         self.add_class("typing")
         self.border_subtitle = Content(tr(f"config.typing_{mode}"))
         field.focus()
@@ -85,15 +87,15 @@ class AboutPanel(Vertical):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Typed(event.value))
+        self.post_message(self.Typed(gate.unescaped(event.value)))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(self.Entered(event.value))
+        self.post_message(self.Entered(gate.unescaped(event.value)))
 
     def _verdict(self, editing: Editing, key: str, width: int) -> list[Line]:
         """Whether what is typed is allowed, and why not."""
-        text, glyphs = self.query_one(Input).value, self._glyphs
+        text, glyphs = gate.unescaped(self.query_one(Input).value), self._glyphs
         if refusal := editing.refusal(key, text):
             lines = wrap([(f"{glyphs.failed} ", "bad"), (gate.safe(refusal), "text")], width, "  ")
         else:
