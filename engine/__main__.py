@@ -15,6 +15,7 @@ from data.errors import DanluError
 from engine import events
 from engine.config import Config
 from engine.config_file import read_resolved
+from engine.contradictions import check_together
 from engine.control import Control, StopNow
 from engine.errors import EnvironmentFault
 from engine.hardware import LoadSampler, detect
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable(all_threads=True)
     try:
         config = read_resolved(run.config)
+        check_together(config)
         if place := place_of_this_process():
             return run_rank(run, config, place, _run)
         lock = RunLock(run)

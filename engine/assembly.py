@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 import torch
+from peft import PeftModel
+from torch import Tensor
 
 from data.conversation import Conversation, Turn
 from data.errors import DataError
@@ -20,14 +22,15 @@ from data.preparation import PreparationSettings, Prepared, prepare
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine import events, gguf, model_source
 from engine.batches import StepPlan
-from engine.checkpoint import TrainingState
+from engine.checkpoint import TrainingState, read_start
 from engine.config import Config
-from engine.errors import EnvironmentFault
 from engine.fitting import piece_tokens
 from engine.hardware import LoadSampler, detect
+from engine.initialisation import Start, begin_at, find_start
 from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick_device, prepare_training
 from engine.loss import CHUNK_BYTES
 from engine.model_shape import ModelShape
+from engine.optimizers import build_optimizer
 from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
 from engine.probe import longest_tokens
@@ -65,8 +68,13 @@ class Parts:
         return msgspec.structs.replace(self.plan_event, probed_peak_gib=peak_gib + state)
 
 
-def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None, ranks: Ranks = ALONE) -> Parts:
-    """Build the parts of `config`, telling each phase. resumed: the state the run goes on from. Raises DanluError."""
+def assemble(
+    run: RunDirectory, config: Config, reporter: Reporter, resumed: TrainingState | None, checkpoint: Path | None, ranks: Ranks = ALONE
+) -> Parts:
+    """Build the parts of `config`, telling each phase. resumed: the state the run goes on from.  checkpoint: its folder, where it is here.
+
+    Raises DanluError.
+    """
     if config.track.tensorboard:
         reporter.open_tensorboard()
     folder = ranks.one_by_one(lambda: _locate(config, reporter))
@@ -86,10 +94,12 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
     reporter.emit(events.Phase(name="load", detail=config.model.name))
     base = load_base(folder, precision, config.model.quantization, torch.device("cpu") if ranks.is_sharded else device)
     peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
+    start = _begin(peft, config.lora.init, checkpoint, ranks) if config.lora.init != "default" else None
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
     model = prepare_training(peft, config.lora, device, precision, checkpointing, config.model.quantization)
+    model.start, model.neftune_alpha = start, config.train.neftune_alpha
     model.chunk_bytes = plan.chunk_bytes if plan.chunk_bytes < CHUNK_BYTES else None
     told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
     reporter.emit(told)
@@ -102,7 +112,7 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         eval_examples=prepared.eval[: config.eval.max_examples],
         prompts=_prompts(config, tokenizer, prepared),
         steps=steps,
-        updater=_updater(config, list(model.trainable().values()), precision),
+        updater=_updater(config, model.trainable(), precision),
         fingerprint=marks,
         plan=plan,
         plan_event=told,
@@ -110,6 +120,15 @@ def assemble(run: RunDirectory, config: Config, reporter: Reporter, resumed: Tra
         piece_tokens=most,
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
+
+
+def _begin(model: PeftModel, init: str, checkpoint: Path | None, ranks: Ranks) -> Start:
+    """Adapters that begin as a part of the base, which gives it away, on all ranks alike; a resumed run's as they began."""
+    first = next(parameter for parameter in model.parameters() if parameter.requires_grad)
+    start = read_start(checkpoint, first.device) if checkpoint else find_start(model, init)
+    ranks.copy([start[name] for name in sorted(start)])
+    begin_at(model, start)
+    return {name: matrix.cpu() for name, matrix in start.items()}
 
 
 def _must_agree(ranks: Ranks, model_config: dict[str, Any], marks: dict[str, str]) -> None:
@@ -217,19 +236,10 @@ def _prompts(config: Config, tokenizer: Tokenizer, prepared: Prepared) -> list[t
     ]
 
 
-def _updater(config: Config, parameters: list[torch.nn.Parameter], precision: str) -> Updater:
-    on_gpu = parameters[0].is_cuda
-    if config.train.optimizer == "adamw_8bit":
-        try:
-            from bitsandbytes.optim import AdamW8bit
-        except ImportError as error:
-            raise EnvironmentFault(
-                "train.optimizer = 'adamw_8bit' needs bitsandbytes; install it with: pip install bitsandbytes"
-            ) from error
-        optimizer = AdamW8bit(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay)
-    else:
-        optimizer = torch.optim.AdamW(parameters, lr=config.train.learning_rate, weight_decay=config.train.weight_decay, fused=True)
-    scaler = torch.amp.GradScaler("cuda" if on_gpu else "cpu", enabled=precision == "fp16")
+def _updater(config: Config, trainable: dict[str, Tensor], precision: str) -> Updater:
+    parameters = list(trainable.values())
+    optimizer = build_optimizer(trainable, config.train, config.lora.plus_ratio)
+    scaler = torch.amp.GradScaler(parameters[0].device.type, enabled=precision == "fp16")
     return Updater(parameters, optimizer, scaler, config.train.max_grad_norm)
 
 

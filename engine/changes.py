@@ -13,7 +13,8 @@ from engine.run_directory import RunDirectory
 
 SECTIONS = ("eval", "sample", "checkpoint", "track")
 KEYS = (
-    "train.num_epochs", "train.max_steps", "train.learning_rate", "train.scheduler", "train.warmup_ratio", "train.weight_decay",
+    "train.num_epochs", "train.max_steps", "train.learning_rate", "train.scheduler", "train.warmup_ratio", "train.decay_ratio",
+    "train.weight_decay", "train.neftune_alpha",
     "train.max_grad_norm", "train.batch_size", "train.gradient_accumulation_steps", "train.gradient_checkpointing", "data.path",
     "data.eval_path",
 )  # fmt: skip

@@ -104,6 +104,14 @@ class Lora(_Section):
         Literal["lora", "rslora", "dora"],
         Meta(description="lora; rslora scales by alpha / sqrt(r); dora learns magnitudes too (slower)."),
     ] = "lora"
+    init: Annotated[
+        Literal["default", "pissa", "olora"],
+        Meta(description="Adapters begin at nothing (default), or as a part of the base weights: its largest (pissa), or by QR (olora)."),
+    ] = "default"
+    plus_ratio: Annotated[
+        float,
+        Meta(ge=1.0, le=1000.0, description="LoRA+: matrix B learns so many times as fast as A (16 is usual); 1 is plain LoRA."),
+    ] = 1.0
 
 
 class Train(_Section):
@@ -119,19 +127,27 @@ class Train(_Section):
         Meta(description="Stop after so many optimiser steps; unset means num_epochs decides."),
     ] = None
     scheduler: Annotated[
-        Literal["cosine", "linear", "constant"],
-        Meta(description="Course of the learning rate after warm-up."),
+        Literal["cosine", "linear", "constant", "wsd"],
+        Meta(description="Course of the learning rate after warm-up; wsd stays at the peak and falls at the end."),
     ] = "cosine"
     warmup_ratio: Annotated[
         float,
         Meta(ge=0.0, le=1.0, description="Share of all steps over which the learning rate rises from 0."),
     ] = 0.03
-    weight_decay: Annotated[float, Meta(ge=0.0, le=1.0, description="AdamW's decoupled weight decay.")] = 0.0
+    decay_ratio: Annotated[
+        float,
+        Meta(gt=0.0, le=1.0, description="Share of all steps over which the learning rate falls to 0 at the end, with scheduler = wsd."),
+    ] = 0.2
+    weight_decay: Annotated[float, Meta(ge=0.0, le=1.0, description="Decoupled weight decay.")] = 0.0
     max_grad_norm: Annotated[float, Meta(ge=0.0, description="Clip the gradient to this norm; 0 never clips.")] = 1.0
     optimizer: Annotated[
-        Literal["adamw", "adamw_8bit"],
-        Meta(description="adamw, or its 8-bit version (needs bitsandbytes)."),
+        Literal["adamw", "adamw_8bit", "schedule_free", "muon"],
+        Meta(description="adamw; adamw_8bit (bitsandbytes, GPU); schedule_free averages and ignores scheduler; muon (half the state)."),
     ] = "adamw"
+    neftune_alpha: Annotated[
+        float,
+        Meta(ge=0.0, le=100.0, description="NEFTune: noise of this strength on the embeddings in training (5 is usual); 0 is none."),
+    ] = 0.0
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
         Meta(description="Recompute activations in backward to save memory; auto asks the memory forecast."),

@@ -30,6 +30,8 @@ BF16_BUFFERS_GIB = 0.08
 """What products in bf16 keep on a CPU for weights and inputs in another order; the same in three runs of two models."""
 HEAP_BYTES = 32 << 20
 """glibc gives larger blocks back to the system as soon as they are freed."""
+OPTIMIZER_BYTES = {"adamw": 8, "adamw_8bit": 2, "schedule_free": 12, "muon": 4}
+"""What an optimiser keeps for a trained weight: two moments, in 8 bits, two points and a moment, momentum alone."""
 UNSHARDED_LAYERS = 2
 """FSDP2 holds the layer at work whole, and the next one that it fetches meanwhile."""
 
@@ -39,7 +41,7 @@ class Workload:
     """What decides the memory of one process. tokens: of one micro-batch.  chunk_bytes: fp32 logits of one chunk.
     generated: tokens of the longest sample with its prompt, 0 without samples.
     shards: processes over which weights and adapters are spread (FSDP2).  pieces: over which each row is (context parallel).
-    offload: weights stay in host memory and come layer by layer."""
+    offload: weights stay in host memory and come layer by layer.  keeps_start: what adapters begin with is kept in the host's memory."""
 
     tokens: int
     precision: str
@@ -56,6 +58,7 @@ class Workload:
     shards: int = 1
     pieces: int = 1
     offload: bool = False
+    keeps_start: bool = False
 
     @property
     def local_tokens(self) -> int:
@@ -109,6 +112,7 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
         tokens=config.train.batch_size * config.data.max_seq_length, precision=precision, gradient_checkpointing=gradient_checkpointing,
         on_gpu=on_gpu, quantization=config.model.quantization, r=config.lora.r, target_modules=config.lora.target_modules,
         dropout=config.lora.dropout, variant=config.lora.variant, optimizer=config.train.optimizer,
+        keeps_start=config.lora.init != "default",
         generated=config.sample.max_new_tokens + config.data.max_seq_length // 4 if samples else 0,
     )  # fmt: skip
 
@@ -124,9 +128,9 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
     loss, generation = loss_bytes(shape, work), generation_bytes(shape, work)
     return Forecast(
         weights=weight_bytes(shape, work) / GIB,
-        adapters=4 * trained / GIB,
+        adapters=4 * trained * (2 if work.keeps_start and not work.on_gpu else 1) / GIB,
         gradients=4 * trained / GIB,
-        optimizer=2 * (1 if work.optimizer == "adamw_8bit" else 4) * trained / GIB,
+        optimizer=OPTIMIZER_BYTES[work.optimizer] * trained / GIB,
         activations=activations / GIB,
         layer=layer / GIB,
         loss=loss / GIB,

@@ -19,7 +19,9 @@ from engine import config as schema
 from engine.activations import why_plain
 from engine.errors import EnvironmentFault, ModelError
 from engine.fused.decoder import FusedDecoder, fuse
+from engine.initialisation import Start
 from engine.model_shape import ModelShape
+from engine.neftune import with_noise
 from engine.precision import DTYPES
 
 
@@ -29,7 +31,8 @@ class LoadedModel:
 
     peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits.  precision: name of the compute type.
     fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, as "key = value"; else None.
-    chunk_bytes: of logits at a time, None for the usual.
+    chunk_bytes: of logits at a time, None for the usual.  start: what the adapter began with where that was taken out of the base.
+    neftune_alpha: strength of the noise on the embeddings in training.
     """
 
     peft: PeftModel
@@ -41,13 +44,21 @@ class LoadedModel:
     fused: FusedDecoder | None = None
     plain_because: str | None = None
     chunk_bytes: int | None = None
+    start: Start | None = None
+    neftune_alpha: float = 0.0
 
     def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) last hidden states of `rows` of a flat row of examples.  input_ids, position_ids: (1, T)."""
+        noise = self.neftune_alpha > 0 and self.peft.training
         if self.fused is not None:
-            return self.fused.hidden(input_ids, position_ids, lengths, rows)
+            states = self.fused.embed(input_ids)
+            return self.fused.hidden(with_noise(states, lengths, self.neftune_alpha) if noise else states, position_ids, lengths, rows)
         with self.autocast():
-            states = self.decoder(input_ids=input_ids, position_ids=position_ids, lengths=lengths, use_cache=False).last_hidden_state
+            inputs = {"input_ids": input_ids}
+            if noise:
+                states = self.decoder.get_input_embeddings()(input_ids)
+                inputs = {"inputs_embeds": with_noise(states[0], lengths, self.neftune_alpha)[None]}
+            states = self.decoder(**inputs, position_ids=position_ids, lengths=lengths, use_cache=False).last_hidden_state
         return states[0, rows]
 
     def generation(self) -> Callable[[Tensor], Tensor]:
@@ -117,6 +128,9 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
         raise ModelError(
             f"lora.target_modules = {lora.target_modules!r}: {_first_line(error)}; use 'all-linear' or names such as q_proj"
         ) from error
+    for part, layer in (("embed_tokens", base.get_input_embeddings()), ("lm_head", base.get_output_embeddings())):
+        if isinstance(layer, BaseTunerLayer):
+            raise ModelError(f"lora.target_modules = {lora.target_modules!r}: {part} is not trained; leave it out, or use 'all-linear'")
     model.peft_config["default"].base_model_name_or_path = name
     return model
 

@@ -18,6 +18,8 @@ from engine.host import read_cpu, read_versions
 
 MUST_MATCH = ("data", "model", "adapter", "seed", "rows_per_step")
 """Without these a checkpoint makes no sense: other examples, other weights, another order, another place in it."""
+LATER = {"init": "default", "plus_ratio": 1.0}
+"""Keys that came after the first checkpoints: left out at their defaults, so that those still match."""
 SHOWN = 60
 """Characters of a changed value that a message shows."""
 
@@ -30,13 +32,13 @@ def fingerprint(
     parts: dict[str, Any] = {
         "data": data[:16],
         "model": [config.model.name, config.model.revision, config.model.quantization],
-        "adapter": msgspec.to_builtins(config.lora),
+        "adapter": {name: value for name, value in msgspec.to_builtins(config.lora).items() if name not in LATER or value != LATER[name]},
         "seed": train.seed,
         "rows_per_step": [train.batch_size * train.gradient_accumulation_steps, config.data.packing, config.data.max_seq_length],
         "batch_size": train.batch_size,
-        "learning_rate": [train.learning_rate, train.scheduler, train.warmup_ratio],
+        "learning_rate": [train.learning_rate, train.scheduler, train.warmup_ratio, *_if(train.scheduler == "wsd", train.decay_ratio)],
         "length": [train.num_epochs, train.max_steps],
-        "optimizer": [train.optimizer, train.weight_decay, train.max_grad_norm],
+        "optimizer": [train.optimizer, train.weight_decay, train.max_grad_norm, *_if(train.neftune_alpha > 0, train.neftune_alpha)],
         "gradient_checkpointing": train.gradient_checkpointing,
         "precision": precision,
         "machine": [name, torch.get_num_threads()],
@@ -56,6 +58,11 @@ def compare(checkpoint: Path, then: dict[str, str], now: dict[str, str]) -> list
     if hard := [told[name] for name in changed if name in MUST_MATCH]:
         raise RunError(f"{checkpoint}: cannot resume, because this has changed since: {'; '.join(hard)}; restore it, or start a new run")
     return list(told.values())
+
+
+def _if(counts: bool, value: float) -> list[float]:
+    """A value that came after the first checkpoints, left out where it changes nothing, so that those still match."""
+    return [value] if counts else []
 
 
 def _short(value: Any) -> str:

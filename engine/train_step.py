@@ -3,7 +3,8 @@
 The loss is normalised by the supervised tokens of the whole step, so any split into micro-batches gives the same gradient.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from engine.batches import MicroBatch
 from engine.loading import LoadedModel
 from engine.loss import supervised_loss
 from engine.ranks import ALONE, Ranks
+from engine.schedule_free import ScheduleFreeAdamW
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Updater:
     def apply(self, learning_rate: float) -> tuple[float, bool]:
         """Clip, update, clear; return the norm before clipping and whether it was finite (a non-finite step changes nothing)."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group.get("lr_ratio", 1.0)
         self.scaler.unscale_(self.optimizer)
         limit = self.max_grad_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
@@ -72,6 +74,21 @@ class Updater:
             self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return norm, finite
+
+    @contextlib.contextmanager
+    def judged(self) -> Iterator[None]:
+        """The weights as they are evaluated, sampled and saved: the average where the optimiser keeps one, else those being trained."""
+        if isinstance(self.optimizer, ScheduleFreeAdamW):
+            self.optimizer.take_average()
+        try:
+            yield
+        finally:
+            self.back_to_training()
+
+    def back_to_training(self) -> None:
+        """The weights as training goes on with them, from those that `judged` gives and that a checkpoint holds."""
+        if isinstance(self.optimizer, ScheduleFreeAdamW):
+            self.optimizer.take_training_point()
 
     def clear(self) -> None:
         """Forget gradients of an abandoned step, and that the scaler has seen them."""

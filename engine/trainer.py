@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -31,6 +33,8 @@ from engine.schedule import learning_rate
 from engine.share import share_of_step
 from engine.train_step import StepStats, train_step
 
+T = TypeVar("T")
+
 
 class Trainer:
     """One run from its configuration to its final model."""
@@ -48,13 +52,13 @@ class Trainer:
     def prepare(self, checkpoint: Path | None) -> None:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
         state = follow_state(self.ranks, read_state(checkpoint) if checkpoint else None)
-        self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state, self.ranks)
+        self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state, checkpoint, self.ranks)
         batch_size = (state and state.batch_size) or self.parts.micro_batch  # a resumed run splits its steps as before
         self.pressure = Pressure(lambda: read(self.parts.model.device), self.reporter.warn)
         self.ladder = MemoryLadder(batch_size, self.config.train.gradient_checkpointing, self.reporter.warn)
         self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
         self.saving = Saving(self.config.checkpoint, self.control.own, self.reporter, state and state.step)
-        check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft))
+        check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft, self.parts.model.start))
         if state is not None:
             self._restore(checkpoint or self.run_directory.checkpoint(state.step), state)
         self._try_longest()
@@ -95,9 +99,7 @@ class Trainer:
     def take_step(self, step: int) -> None:
         """One optimiser step and its event."""
         began = time.perf_counter()
-        rate = learning_rate(
-            step, self.parts.steps.max_steps, self.config.train.learning_rate, self.config.train.scheduler, self.config.train.warmup_ratio
-        )
+        rate = learning_rate(step, self.parts.steps.max_steps, self.config.train)
         if self.ranks.any_rank(self.pressure.is_high()):
             self.pressure.act(self.ladder.has_rungs(self.parts.model), lambda seen: self.ladder.step_down(self.parts.model, seen))
         stats = self.ladder.fit(self.parts.model, self.parts.updater, lambda batch_size: self._train_step(step, rate, batch_size))
@@ -131,7 +133,7 @@ class Trainer:
         if not self.parts.eval_examples:
             return False
         self.emit(events.Phase(name="evaluate"))
-        result = self.ladder.spare(f"the evaluation after step {self.step}", lambda: self.ranks.together(lambda: evaluate(
+        result = self._judge(f"the evaluation after step {self.step}", lambda: evaluate(
             self.parts.model,
             self.parts.eval_examples,
             step=self.step,
@@ -139,7 +141,7 @@ class Trainer:
             interrupted=self.control.interrupted,
             progress=lambda done, total: self.emit(events.Phase(name="evaluate", done=done, total=total)),
             ranks=self.ranks,
-        )))  # fmt: skip
+        ))  # fmt: skip
         if result is not None:
             self._last_eval = (self.step, result.loss)
             self.emit(result)
@@ -199,9 +201,9 @@ class Trainer:
             averages=self.numbers.averages,
             bad_steps=self.numbers.bad_steps,
         )
-        path, size = save_checkpoint(
-            self.run_directory, self.parts.model.peft, self.parts.updater.optimizer, state, self.config.checkpoint.keep
-        )
+        model, optimizer, keep = self.parts.model, self.parts.updater.optimizer, self.config.checkpoint.keep
+        with self.parts.updater.judged():
+            path, size = save_checkpoint(self.run_directory, model.peft, optimizer, state, keep, model.start)
         return events.CheckpointSaved(step=self.step, path=path.name, bytes=size)
 
     def leave(self, reason: str) -> str:
@@ -225,7 +227,9 @@ class Trainer:
             "precision": self.parts.model.precision,
             "run": self.run_directory.name,
         }
-        size = save_final_model(self.run_directory, self.parts.model.peft, self.parts.model_folder, facts)
+        model = self.parts.model
+        with self.parts.updater.judged():
+            size = save_final_model(self.run_directory, model.peft, self.parts.model_folder, facts, model.start)
         self.emit(events.FinalModelSaved(path=self.run_directory.final_model.name, bytes=size))
 
     def _train_step(self, step: int, rate: float, batch_size: int) -> StepStats:
@@ -260,7 +264,7 @@ class Trainer:
 
     def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished | None:
         """The sample's last event; None where memory ran out."""
-        return self.ladder.spare(f"the sample {id}", lambda: self.ranks.together(lambda: sample(
+        return self._judge(f"the sample {id}", lambda: sample(
             self.parts.model,
             self.parts.tokenizer,
             text,
@@ -272,7 +276,12 @@ class Trainer:
             emit=self.emit,
             interrupted=self.control.interrupted,
             agree=self.ranks.follow,
-        )))  # fmt: skip
+        ))  # fmt: skip
+
+    def _judge(self, what: str, work: Callable[[], T]) -> T | None:
+        """`work` with the weights that are the result so far, or a warning and None where memory runs out."""
+        with self.parts.updater.judged():
+            return self.ladder.spare(what, lambda: self.ranks.together(work))
 
     def _restore(self, checkpoint: Path, state: TrainingState) -> None:
         """Continue after `checkpoint`. Raises RunError when the data, the model or the adapter's shape has changed since."""
@@ -280,8 +289,10 @@ class Trainer:
             text = f"resumed as an equivalent run, not bit for bit the same, because this has changed since: {'; '.join(changed)}"
             self.reporter.warn("resume_equivalent", text)
         if self.ranks.is_first:
-            restore(checkpoint, self.parts.model.peft, self.parts.updater.optimizer, self.parts.model.device)
+            model = self.parts.model
+            restore(checkpoint, model.peft, self.parts.updater.optimizer, model.device, model.start is not None)
         spread(self.ranks, self.parts.model.peft, self.parts.updater.optimizer)
+        self.parts.updater.back_to_training()
         self.parts.updater.scaler.load_state_dict(state.scaler)
         self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations, state.chunk_bytes)
         self.step = state.step

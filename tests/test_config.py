@@ -89,7 +89,7 @@ def test_empty_configuration_has_every_default():
         ("train = 1", "train = 1 stands alone; write a key of section [train]"),
         ("[train]\nbatch_size = 0", "train.batch_size = 0: must be a whole number from 1 to 4096"),
         ("[train]\nbatch_size = true", "train.batch_size = true: must be a whole number"),
-        ("[train]\nscheduler = 'cosin'", "must be one of cosine, linear, constant; did you mean cosine?"),
+        ("[train]\nscheduler = 'cosin'", "must be one of cosine, linear, constant, wsd; did you mean cosine?"),
         ("[train]\nlearning_rate = nan", "train.learning_rate = nan: must be a number above 0 to 1"),
         ("[train]\nmax_grad_norm = inf", "train.max_grad_norm = inf: must be a number from 0"),
         ("[data]\npacking = 'yes'", "data.packing = 'yes': must be true or false"),

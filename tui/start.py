@@ -18,6 +18,7 @@ from engine import model_source
 from engine.changes import LENGTH, changed_document
 from engine.config import Config, Data, Model, Run
 from engine.config_file import Document, resolve, write_resolved
+from engine.contradictions import check_together
 from engine.engine_log import last_lines
 from engine.errors import ConfigError, EnvironmentFault, ModelError, RunError
 from engine.host import read_versions
@@ -94,7 +95,9 @@ def resolved(document: Document, runs_dir: Path | None = None) -> Config:
 
 
 def check(config: Config) -> None:
-    """Raise DanluError for data that cannot be read and for a model that is no model, as far as that shows without torch."""
+    """Raise DanluError for settings that contradict each other, data that cannot be read, and a model that is none, as far as that shows
+    without torch."""
+    check_together(config)
     check_data(config.data)
     check_model(config.model)
 

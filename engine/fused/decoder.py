@@ -1,4 +1,4 @@
-"""Runs a decoder of the Llama kind through the fused layers; `engine.activations.why_plain` tells which models those are.
+"""Runs a decoder of the Llama kind through the fused layers. Which models those are is told by `engine.activations.why_plain`.
 
 The weights stay the model's own: evaluation, sampling, checkpoints and peft see the same tensors.
 """
@@ -75,9 +75,12 @@ class FusedDecoder:
         self._norm, self._layers = _norm(decoder.norm), layers
         self.checkpointing = checkpointing
 
-    def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
-        """(N, D) normalised last states of `rows`.  input_ids, position_ids: (1, T).  The last layer's MLP sees only these rows."""
-        x = self._embed(input_ids)[0]
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """(T, D) embeddings of (1, T) token ids."""
+        return self._embed(input_ids)[0]
+
+    def hidden(self, x: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
+        """(N, D) normalised last states of `rows`.  x: (T, D), embedded.  position_ids: (1, T).  The last layer's MLP sees only `rows`."""
         cos, sin = self._positions(x, position_ids)
         for layer in self._layers:
             chosen = rows if layer is self._layers[-1] else None
@@ -93,7 +96,7 @@ class FusedDecoder:
 
     def extend(self, input_ids: Tensor, memory: list[KeysAndValues]) -> Tensor:
         """(D,) normalised last state of the last token.  input_ids: (1, T), a whole prompt or the one token after what `memory` holds."""
-        x = self._embed(input_ids)[0]
+        x = self.embed(input_ids)
         seen = 0 if memory[0].keys is None else memory[0].keys.shape[2]
         cos, sin = self._positions(x, torch.arange(seen, seen + len(x), device=x.device)[None])
         for layer, part in zip(self._layers, memory, strict=True):
