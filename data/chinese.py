@@ -25,12 +25,18 @@ _WORD_RANGES = {"en": ((0x41, 0x5A), (0x61, 0x7A)), "ru": ((0x400, 0x4FF),)}
 """A word of an alphabet counts as much as a Chinese character: both are about one token."""
 
 _LANGUAGES = _CHARACTER_RANGES | _WORD_RANGES
+_WORD_PLACES = [place for place, name in enumerate(_LANGUAGES, 1) if name in _WORD_RANGES]
+"""Where `_language_classes` and what is counted by it hold the alphabets."""
 _PRESENTATION = re.compile("[\u2e9f\u2ef3\u2f00-\u2fd5\ufb00-\ufb06]")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 
+
+_SURELY = 0.6
+_HAN_BYTES, _KANA_BYTE = bytes(range(0x4E, 0xA0)), b"\x30"
+"""Upper bytes of most Han characters, and of kana (with some punctuation), in UTF-16."""
 
 _FEW = 3
 """Characters of the other script that occur in any text, as in the name 甄嬛."""
@@ -89,25 +95,47 @@ def script_of(text: str) -> str:
 
     A character counts when only one of GB 2312 and Big5 has it; a tenth of the other kind, three at least, makes a text mixed.
     """
-    simple, other = (sum(map(len, pattern.findall(text))) for pattern in _one_script_only())
+    patterns = _one_script_only()
+    has_simple, has_other = (bool(pattern.search(text)) for pattern in patterns)
+    if not (has_simple and has_other):
+        return "simplified" if has_simple else "traditional" if has_other else ""
+    simple, other = (sum(map(len, pattern.findall(text))) for pattern in patterns)
     if min(simple, other) >= _FEW and min(simple, other) * 10 >= simple + other:
         return "mixed"
-    return "simplified" if simple > other else "traditional" if other else ""
+    return "simplified" if simple > other else "traditional"
 
 
 def language_shares(text: str) -> dict[str, float]:
     """Share of each language's units (characters, or words of an alphabet), largest first; {} for a text without letters."""
-    classes = _language_classes()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)]
-    characters = np.bincount(classes, minlength=len(_LANGUAGES) + 1)
-    # A run ends where the next class is another; the last one ends with the text.
-    runs = np.bincount(classes[:-1][classes[1:] != classes[:-1]], minlength=len(_LANGUAGES) + 1)
-    runs[classes[-1:]] += 1
-    counts = {name: int((runs if name in _WORD_RANGES else characters)[place + 1]) for place, name in enumerate(_LANGUAGES)}
-    if counts["ja"] * 5 > counts["zh"]:
+    classes = _language_classes().take(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32))
+    counts = np.bincount(classes, minlength=len(_LANGUAGES) + 1).tolist()
+    if any(counts[place] for place in _WORD_PLACES):
+        # A run ends where the next class is another; the last one ends with the text.
+        ends = np.append(classes[:-1][classes[1:] != classes[:-1]], classes[-1:])
+        runs = np.bincount(ends, minlength=len(_LANGUAGES) + 1).tolist()
+        for place in _WORD_PLACES:
+            counts[place] = runs[place]
+    found = dict(zip(_LANGUAGES, counts[1:], strict=True))
+    if found["ja"] * 5 > found["zh"]:
         # Japanese is written with kana and Han together; a single の in a Chinese text is decoration.
-        counts["ja"], counts["zh"] = counts["ja"] + counts["zh"], 0
-    total = sum(counts.values())
-    return {language: count / total for language, count in sorted(counts.items(), key=lambda pair: -pair[1]) if count}
+        found["ja"], found["zh"] = found["ja"] + found["zh"], 0
+    total = sum(found.values())
+    return {language: found[language] / total for language in sorted(found, key=found.__getitem__, reverse=True) if found[language]}
+
+
+def main_language(text: str, share: float = 0.0) -> str:
+    """The first language of `language_shares` if it makes up at least `share` of the units, else ''."""
+    if share <= _SURELY and _is_surely_chinese(text):
+        return "zh"
+    language, part = next(iter(language_shares(text).items()), ("", 0.0))
+    return language if part >= share else ""
+
+
+def _is_surely_chinese(text: str) -> bool:
+    """Whether so many characters are Han that no unit of any other kind could matter: a sixth of the work of counting them all."""
+    high = text.encode("utf-16-le", "surrogatepass")[1::2]
+    han = len(high) - len(high.translate(None, _HAN_BYTES))
+    return 0 < _SURELY * len(high) <= han and high.count(_KANA_BYTE) * 5 <= han
 
 
 def invisible_characters(text: str) -> list[Invisible]:

@@ -7,7 +7,8 @@ these ids, whatever comes after. Supervised are the reasoning with its closing t
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,12 @@ PROMPT, THINKING, ANSWER, MASKED = range(4)
 
 _BATCH = 256
 """Texts encoded together: enough to keep the tokenizer's threads busy, few enough to keep its results small."""
+
+
+_Laid = tuple[int, int, Layout]
+"""Record, turn, and its texts."""
+_Batch = list[tuple[_Laid, Encoded | Segmented, Encoded | Segmented]]
+"""Texts with their prompts' and completions' ids."""
 
 
 class ExampleSettings(Struct, frozen=True):
@@ -74,18 +81,32 @@ class ExampleBuilder:
         self.counts: Counter[str] = Counter()
 
     def build(self, conversations: Iterable[tuple[int, Conversation]]) -> Iterator[list[Example]]:
-        """Examples of numbered conversations, in order. Raises as `build_examples` does."""
-        pending: list[tuple[int, int, Layout]] = []
+        """Examples of numbered conversations, in order. Raises as `build_examples` does.
+
+        While some are encoded, in a thread that lets go of the interpreter, the next ones are laid out.
+        """
+        with ThreadPoolExecutor(1) as encoder:
+            before: Future[_Batch] | None = None
+            for layouts in self._batches(conversations):
+                encoding = encoder.submit(self._encode, layouts)
+                if before:
+                    yield list(self._examples(before.result()))
+                before = encoding
+            if before:
+                yield list(self._examples(before.result()))
+
+    def _batches(self, conversations: Iterable[tuple[int, Conversation]]) -> Iterator[list[_Laid]]:
+        batch: list[_Laid] = []
         for record, conversation in conversations:
             guard = self._tokenizer.guard_for(conversation)
             self.counts["control_tokens"] += bool(guard)
-            pending += self._lay_out(record, conversation, guard)
-            if len(pending) >= _BATCH:
-                yield list(self._encode(pending))
-                pending = []
-        yield list(self._encode(pending))
+            batch += self._lay_out(record, conversation, guard)
+            if len(batch) >= _BATCH:
+                yield batch
+                batch = []
+        yield batch
 
-    def _lay_out(self, record: int, conversation: Conversation, guard: str) -> Iterator[tuple[int, int, Layout]]:
+    def _lay_out(self, record: int, conversation: Conversation, guard: str) -> Iterator[_Laid]:
         conversation = conversation.with_system(self._settings.system)
         for turn in conversation.assistant_turns():
             if conversation.turns[turn].reasoning is None and self._settings.missing_thinking == "drop":
@@ -96,10 +117,13 @@ class ExampleBuilder:
             except TemplateError as error:
                 raise TemplateError(f"{self._where(record)}: {error}") from error
 
-    def _encode(self, pending: Sequence[tuple[int, int, Layout]]) -> Iterator[Example]:
-        prompts = self._tokenizer.encode_batch([layout.prompt for _, _, layout in pending])
-        completions = self._tokenizer.encode_batch([layout.completion for _, _, layout in pending], continued=True)
-        for (record, turn, layout), prompt, completion in zip(pending, prompts, completions, strict=True):
+    def _encode(self, layouts: list[_Laid]) -> _Batch:
+        prompts = self._tokenizer.encode_batch([layout.prompt for _, _, layout in layouts])
+        completions = self._tokenizer.encode_batch([layout.completion for _, _, layout in layouts], continued=True)
+        return list(zip(layouts, prompts, completions, strict=True))
+
+    def _examples(self, batch: _Batch) -> Iterator[Example]:
+        for (record, turn, layout), prompt, completion in batch:
             ids = array("i", prompt.ids + completion.ids)
             example = Example(ids, bytes(len(prompt.ids)) + self._parts(layout, completion), record, turn)
             if fitting := self._fit(example, layout, completion):
@@ -107,7 +131,7 @@ class ExampleBuilder:
 
     def _parts(self, layout: Layout, completion: Encoded | Segmented) -> bytes:
         """The part of each of the completion's tokens. Raises TemplateError when nothing ends the turn."""
-        end = next((number for number, id in enumerate(completion.ids) if id in self._tokenizer.eos_ids), None)
+        end = min((completion.ids.index(id) for id in self._tokenizer.eos_ids if id in completion.ids), default=None)
         if end is None:
             raise TemplateError(
                 "the chat template ends the assistant's turn without an end token, so the model would never learn to stop; "

@@ -6,6 +6,8 @@ ends of the texts where it was seen to leave it alone. Whether it does is looked
 after; a frame that is wrong once is given up, loudly.
 """
 
+from collections.abc import Iterable
+
 from data.conversation import Conversation, Turn
 from data.errors import TemplateError
 from data.layout import Layout, lay_out
@@ -63,12 +65,10 @@ class _Frame:
 
     def takes(self, conversation: Conversation) -> bool:
         """Whether the texts have white space only at ends where the template keeps it."""
-        return all(
-            not text[-1 if is_last else 0].isspace() or (number, is_last) in self.keeps
-            for number, text in enumerate(_texts(conversation))
-            if text
-            for is_last in (False, True)
-        )
+        for number, text in enumerate(_texts(conversation)):
+            if (text[:1].isspace() and (number, False) not in self.keeps) or (text[-1:].isspace() and (number, True) not in self.keeps):
+                return False
+        return True
 
     def fill(self, conversation: Conversation) -> Layout:
         self.uses += 1
@@ -76,12 +76,12 @@ class _Frame:
         reasoning = answer.reasoning or ""
         first, second = self._prompt
         before, between, after = self._completion
-        longer = len(reasoning) - len(_MARKS[1]) if reasoning else 0
-        marked, end = self._marked, len(before) + len(_MARKS[1])
-        places = marked.thinking_end, marked.closing_start, marked.opening_end, marked.empty_end
-        moved = (place + longer if reasoning and place >= end else place for place in places)
+        places: Iterable[int] = self._marked[2:]
+        if reasoning:
+            longer, end = len(reasoning) - len(_MARKS[1]), len(before) + len(_MARKS[1])
+            places = (place + longer if place >= end else place for place in places)
         completion = before + reasoning + between + answer.content + after
-        return Layout(Guarded(first + question.content + second, ""), Guarded(completion, ""), *moved)
+        return Layout(Guarded(first + question.content + second, ""), Guarded(completion, ""), *places)
 
 
 def _key(conversation: Conversation) -> tuple[str, bool]:
@@ -93,7 +93,8 @@ def _is_plain(conversation: Conversation) -> bool:
     turns = conversation.turns
     if len(turns) != 2 or conversation.tools or (turns[0].role, turns[1].role) != ("user", "assistant"):
         return False
-    return all("<" not in text and "\ufdd0" not in text for text in _texts(conversation))
+    whole = "".join(_texts(conversation))
+    return "<" not in whole and "\ufdd0" not in whole
 
 
 def _texts(conversation: Conversation) -> tuple[str, str, str]:

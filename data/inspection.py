@@ -17,7 +17,8 @@ from data.facts import facts_of
 from data.findings import groups_of, kept, lengths_of
 from data.lengths import Percentiles, percentiles_by_part
 from data.reading import Dataset, Fault, Record
-from data.text_checks import Texts, look_at_texts
+from data.text_checks import Texts
+from data.text_processes import look_at_many
 from data.tokenizer import Tokenizer
 
 EXAMPLE_LINES = 5
@@ -122,31 +123,15 @@ def inspect(
         tokens=percentiles_by_part(lengths) if lengths is not None else None,
         difficulty=count_labels(records, "difficulty"),
         category=count_labels(records, "category"),
-        language=dict(texts.languages.most_common()),
-        script=dict(texts.scripts.most_common()),
-        terms={name: count for (name, _), count in texts.terms.most_common()},
+        language=dict(Counter(texts.languages).most_common()),
+        script=dict(Counter(texts.scripts).most_common()),
+        terms={name: count for (name, _), count in Counter(texts.terms).most_common()},
     )
 
 
-class _KeptTexts(Struct):
-    """`Texts` as they are written down; terms: name, category and records."""
-
-    remarks: dict[int, list[Fault]]
-    languages: dict[str, int]
-    scripts: dict[str, int]
-    terms: list[tuple[str, str, int]]
-
-
 def texts_of(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Texts:
-    """`look_at_texts` of a file, remembered by its content."""
-
-    def make() -> _KeptTexts:
-        found = look_at_texts(dataset.records, progress)
-        return _KeptTexts(found.remarks, found.languages, found.scripts, [(*term, count) for term, count in found.terms.items()])
-
-    found = kept(dataset, "texts", _KeptTexts, make)
-    terms = Counter({(name, category): count for name, category, count in found.terms})
-    return Texts(found.remarks, Counter(found.languages), terms, Counter(found.scripts))
+    """What the texts of a file show (`data.text_checks`), remembered by its content."""
+    return kept(dataset, "texts", Texts, lambda: look_at_many(dataset.records, progress))
 
 
 def _contaminated(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None]) -> list[Fault]:

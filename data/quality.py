@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data.chinese import language_shares
+from data.chinese import language_shares, main_language
 from data.conversation import Conversation, Turn
 
 CHECKS = {
@@ -73,7 +73,6 @@ _FOREIGN = re.compile(
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`|\$\$?[^$]+\$\$?", re.DOTALL)
 _UNIT = re.compile("[\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af]|[A-Za-z\u00c0-\u04ff]+")
 _SENTENCE = re.compile(r"[^。！？!?；;\n]{4,}")
-_SPACES = re.compile(r"\s+")
 
 
 class Finding(NamedTuple):
@@ -174,9 +173,19 @@ def _main_language(text: str) -> str:
         prose = _CODE.sub(" ", prose)
     if len(prose) < _LANGUAGE_UNITS:
         return ""
-    language, share = next(iter(language_shares(prose).items()), ("", 0))
-    different = set(_UNIT.findall(prose[: 20 * _LANGUAGE_UNITS]))
-    return language if share >= 0.6 and len(different) >= _LANGUAGE_UNITS // 2 else ""
+    language = main_language(prose, 0.6)
+    return language if language and _has_units(prose) else ""
+
+
+def _has_units(prose: str) -> bool:
+    """Whether a text has enough different words for its language to be told; most show it in their first few."""
+    enough = _LANGUAGE_UNITS // 2
+    # The last word of the shorter start may be cut, and so be one that is none.
+    return _different_units(prose[: 2 * _LANGUAGE_UNITS]) > enough or _different_units(prose[: 20 * _LANGUAGE_UNITS]) >= enough
+
+
+def _different_units(text: str) -> int:
+    return len(set(_UNIT.findall(text)))
 
 
 def _is_absent(language: str, text: str) -> bool:
@@ -185,10 +194,10 @@ def _is_absent(language: str, text: str) -> bool:
 
 def _leak(prompt: str, answer: str) -> str:
     """The beginning of an answer that repeats all of a prompt, '' for none."""
-    prompt = _SPACES.sub("", prompt)
+    prompt = "".join(prompt.split())
     if len(prompt) < _LEAK:
         return ""
-    start = _SPACES.sub("", answer[: 3 * len(prompt) + 20])
+    start = "".join(answer[: 3 * len(prompt) + 20].split())
     return _shortened(prompt) if start.startswith(prompt) and start != prompt else ""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from data import quality
-from data.chinese import invisible_characters, language_shares, script_of
+from data.chinese import invisible_characters, main_language, script_of
 from data.conversation import Conversation
 from data.fixes import difference, fixed
 from data.mojibake import looks_garbled
@@ -43,27 +43,37 @@ class Texts(Struct):
     terms: records by (name, category)."""
 
     remarks: dict[int, list[Fault]]
-    languages: Counter[str]
-    terms: Counter[tuple[str, str]]
-    scripts: Counter[str]
+    languages: dict[str, int]
+    terms: dict[tuple[str, str], int]
+    scripts: dict[str, int]
+
+    def add(self, other: "Texts") -> None:
+        """Count what was found in other records in."""
+        self.remarks |= other.remarks
+        for mine, theirs in ((self.languages, other.languages), (self.terms, other.terms), (self.scripts, other.scripts)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
 
 
 def look_at_texts(records: Sequence[Record], progress: Callable[[int, int], None] | None = None) -> Texts:
     """Everything that can be said of each record by itself. progress: records done and in all; it may raise to stop."""
-    found = Texts({}, Counter(), Counter(), Counter())
-    for record in records:
-        if progress and record.index % 64 == 0:
-            progress(record.index, len(records))
+    remarks_of: dict[int, list[Fault]] = {}
+    languages: Counter[str] = Counter()
+    scripts: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    for done, record in enumerate(records):
+        if progress and done % 64 == 0:
+            progress(done, len(records))
         text = _all_text(record.conversation)
         terms = find_terms(text)
         if remarks := list(_remarks(text, record.conversation, terms)):
-            found.remarks[record.index] = [Fault(record.line, *remark, record=record.index) for remark in remarks]
-        language = next(iter(language_shares(text[:ENOUGH])), NO_LETTERS)
-        found.languages[language] += 1
+            remarks_of[record.index] = [Fault(record.line, *remark, record=record.index) for remark in remarks]
+        language = main_language(text[:ENOUGH]) or NO_LETTERS
+        languages[language] += 1
         if language == "zh" and (script := script_of(text[:ENOUGH])):
-            found.scripts[script] += 1
-        found.terms.update({(term.name, term.category) for term in terms if term.category not in VALUES})
-    return found
+            scripts[script] += 1
+        counts.update(dict.fromkeys((term.name, term.category) for term in terms if term.category not in VALUES).keys())
+    return Texts(remarks_of, languages, counts, scripts)
 
 
 def _all_text(conversation: Conversation) -> str:

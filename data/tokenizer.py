@@ -126,6 +126,9 @@ class Tokenizer:
         tools = json.dumps(conversation.tools, ensure_ascii=False) if conversation.tools else ""
         texts = [("system", conversation.system), ("tool", tools)]
         texts += [(turn.role, text) for turn in conversation.turns for text in (turn.content, turn.reasoning or "")]
+        # What no user may write holds all that the assistant may not: one look at all texts, and hardly ever one at each.
+        if not self._guard_patterns["user"].search("\n".join(text for _, text in texts)):
+            return ""
         if not any(self.control_tokens_in(text, role) for role, text in texts):
             return ""
         return free_character(text for _, text in texts)

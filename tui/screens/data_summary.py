@@ -82,7 +82,7 @@ def _terms(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
     if not terms:
         return []
     lines: list[Line] = [[], [*_title("data.summary_terms"), ("  " + tr("data.terms_found", count=f"{len(terms):,}"), "dim")]]
-    top = terms.most_common(SHOWN_TERMS)
+    top = Counter(terms).most_common(SHOWN_TERMS)
     for (name, category), count in top:
         bar = signs.full * max(round(BAR * count / top[0][1]), 1)
         lines.append([(gate.pad(gate.safe(name), LABEL), ""), (f"{count:>9,}  ", ""), (bar, "bar"), ("  " + gate.safe(category), "dim")])
