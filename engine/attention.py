@@ -12,7 +12,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
+from engine.errors import ModelError
+
 NAME = "danlu_packed"
+UNKNOWN = ("softcap", "s_aux")
+"""Arguments that change the result and that PyTorch's kernels have no place for: Gemma 2's capped scores, gpt-oss's sinks."""
 
 
 def packed_attention(
@@ -30,8 +34,13 @@ def packed_attention(
     """Causal attention in which each example sees only itself.
 
     query: (1, H, T, d).  key, value: (1, H_kv, T, d).  lengths: tokens of each example in order, summing to T; None for
-    a plain causal call.  Returns (1, T, H, d) and no weights.
+    a plain causal call.  Returns (1, T, H, d) and no weights. Raises ModelError for what would silently be computed wrongly.
     """
+    for name in UNKNOWN:
+        if kwargs.get(name) is not None:
+            raise ModelError(f"this model's attention uses {name}, which Danlu does not compute yet; choose a model without it")
+    if lengths is None and attention_mask is None and key.shape[2] == query.shape[2] and _needs_window(query, sliding_window):
+        lengths = (query.shape[2],)  # a prompt: transformers makes no mask for an attention that is not its own
     if lengths is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
     grouped = query.shape[1] != key.shape[1]

@@ -120,7 +120,7 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
     torch.manual_seed(seed)
     settings = LoraConfig(
         task_type=TaskType.CAUSAL_LM, r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none",
-        target_modules=lora.target_modules, use_rslora=lora.variant == "rslora", use_dora=lora.variant == "dora",
+        target_modules=_targets(base, lora.target_modules), use_rslora=lora.variant == "rslora", use_dora=lora.variant == "dora",
     )  # fmt: skip
     try:
         model = get_peft_model(base, settings)
@@ -128,11 +128,23 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
         raise ModelError(
             f"lora.target_modules = {lora.target_modules!r}: {_first_line(error)}; use 'all-linear' or names such as q_proj"
         ) from error
+    if model.peft_config["default"].target_parameters:
+        raise ModelError(
+            f"lora.target_modules = {lora.target_modules!r}: experts and their router are not trained; name the attention's modules, such "
+            "as ['q_proj', 'v_proj']"
+        )
     for part, layer in (("embed_tokens", base.get_input_embeddings()), ("lm_head", base.get_output_embeddings())):
         if isinstance(layer, BaseTunerLayer):
             raise ModelError(f"lora.target_modules = {lora.target_modules!r}: {part} is not trained; leave it out, or use 'all-linear'")
     model.peft_config["default"].base_model_name_or_path = name
     return model
+
+
+def _targets(base: PreTrainedModel, asked: str | list[str]) -> str | list[str]:
+    """Of a mixture of experts, the attention alone: peft would also adapt every expert, which takes gigabytes, and the router, which
+    would then send tokens elsewhere than it was balanced for."""
+    shape = ModelShape.from_config(base.config.to_dict())
+    return [linear.name for linear in shape.linears] if asked == "all-linear" and shape.experts else asked
 
 
 def prepare_training(

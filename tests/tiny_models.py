@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, PreTrainedConfig, PreTrainedModel, Qwen2Config, Qwen3Config, set_seed
+from transformers import AutoConfig, LlamaConfig, PreTrainedConfig, PreTrainedModel, Qwen2Config, Qwen3Config, set_seed
 from transformers.models.auto import AutoModelForCausalLM
 
 from tests.tokenizers import CHATML_TEMPLATE, qwen3_tokenizer_folder, smollm2_tokenizer_folder
@@ -20,6 +20,31 @@ SIZES = {
     "initializer_range": 0.1,
 }
 """An initialisation five times the usual one, so that a tiny model's outputs differ enough to tell right from wrong."""
+
+ARCHITECTURES = {
+    "qwen3": {"head_dim": 16},
+    "qwen2": {},
+    "llama": {},
+    "mistral": {"sliding_window": 16},
+    "smollm3": {"no_rope_layers": [1, 0], "use_sliding_window": False},
+    "gemma3_text": {
+        "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "phi3": {"sliding_window": None},
+    "glm": {"head_dim": 16},
+    "glm4": {"head_dim": 16},
+    "qwen3_moe": {"head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
+}  # fmt: skip
+"""By model_type; windows are shorter than the examples, so that they matter."""
+
+
+def tiny_architecture(model_type: str, folder: Path) -> Path:
+    """Fill `folder`, in which SmolLM2's tokenizer lies, with a model of that type."""
+    set_seed(0)
+    tokens = {"vocab_size": 49152, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+    config = AutoConfig.for_model(model_type, **SIZES | {"hidden_size": 64} | tokens | ARCHITECTURES[model_type])
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    return folder
 
 
 def tiny_model(family: str, folder: Path) -> Path:

@@ -21,11 +21,12 @@ from engine.fused.projections import Adapter, Projections
 
 @dataclass(frozen=True)
 class Layer:
-    """One decoder layer: its two halves and what its attention needs."""
+    """One decoder layer: its two halves and what its attention needs. window: tokens a query sees, itself included; None for all."""
 
     before: AttentionInput
     after: AttentionOutput
     attention: nn.Module
+    window: int | None
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None, seen: "KeysAndValues | None" = None
@@ -34,9 +35,8 @@ class Layer:
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
         if seen is not None:
             seen.add(k, v)
-        window = getattr(self.attention, "sliding_window", None)
         scaling = self.attention.scaling
-        attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=lengths, sliding_window=window)
+        attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=lengths, sliding_window=self.window)
         attended = attended.reshape(len(x), -1)
         if rows is not None:
             attended, x = attended.index_select(0, rows), x.index_select(0, rows)
@@ -48,7 +48,7 @@ class Layer:
             return self.forward(x, cos, sin, (len(x),), None, seen)
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
         seen.add(k, v)
-        since = -(getattr(self.attention, "sliding_window", None) or 0)
+        since = -(self.window or 0)
         keys, values = seen.keys[:, :, since:], seen.values[:, :, since:]
         attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
         return attention_output(self.after, attended.reshape(len(x), -1), x)
@@ -136,7 +136,15 @@ def _layer(layer: nn.Module) -> Layer:
             _projections(mlp.down_proj),
         ),
         attention=attention,
+        window=_window(attention),
     )
+
+
+def _window(attention: nn.Module) -> int | None:
+    """Mistral's is the same in every layer and stands in the config, others' in the layer."""
+    if attention.config.model_type == "mistral":
+        return attention.config.sliding_window
+    return getattr(attention, "sliding_window", None)
 
 
 def _norm(module: nn.Module) -> RMSNorm:
