@@ -24,16 +24,19 @@ def evaluate(
     row_length: int,
     interrupted: Callable[[], bool],
     progress: Callable[[int, int], None],
+    packs: bool = True,
     ranks: Ranks = ALONE,
 ) -> events.Eval | None:
     """The evaluation event after `step`, or None when `interrupted` asked to give up.
 
     Rows of `row_length` tokens are evaluated one at a time, shared by the ranks, and no logits are kept, so it needs less memory than
-    a training step.
+    a training step.  packs: whether the model keeps examples of one row apart.
     """
     began = time.perf_counter()
     lengths = [len(example.ids) for example in examples]
-    rows = share_of_step(pack(lengths, list(range(len(examples))), row_length), examples, 1, ranks.rank, ranks.size)
+    order = list(range(len(examples)))
+    packed = pack(lengths, order, row_length) if packs else [[number] for number in order]
+    rows = share_of_step(packed, examples, 1, ranks.rank, ranks.size)
     sums = []
     model.peft.eval()
     try:
