@@ -1,11 +1,14 @@
 """How much of each kind of record a part of a split still lacks, and which groups it takes. No hashing, no files."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from data.balance import Kind
+
+Candidate = tuple[int, Kind, int]
+"""Number, kind and size of a group."""
 
 
 class Quota:
@@ -33,24 +36,30 @@ class Quota:
         self._values_lack[self._values[cell]] -= size
         self._total -= size
 
-    def choose(self, candidates: Iterable[tuple[int, Kind, int]]) -> list[int]:
-        """Numbers of the groups to take. candidates: number, kind and size of each group, in the order of preference.
+    def choose(self, candidates: Iterable[Candidate]) -> list[int]:
+        """Numbers of the groups to take, in the order of preference of `candidates`.
 
-        One after another, always the first of the kind that lacks most, until the total is as near as it gets. A group that is too
-        large for what is lacking is passed over.
+        One after another, always the first of the kind that lacks most, until the total is as near as it gets. A group larger than
+        what is lacking waits until all others had their turn: fifty copies of a short record would leave no room for long ones.
         """
-        waiting: defaultdict[int, deque[tuple[int, Kind, int]]] = defaultdict(deque)
+        passed_over: list[Candidate] = []
+        chosen = [*self._fill(candidates, 1.0, passed_over)]
+        return [*chosen, *self._fill(passed_over, 2.0, [])]
+
+    def _fill(self, candidates: Iterable[Candidate], most: float, passed_over: list[Candidate]) -> Iterator[int]:
+        """The groups no larger than `most` times what is lacking; up to twice as large still brings it nearer."""
+        waiting: defaultdict[int, deque[Candidate]] = defaultdict(deque)
         for candidate in candidates:
             waiting[self._cells[candidate[1]]].append(candidate)
         has_any = np.zeros(len(self._cells), dtype=bool)
         has_any[list(waiting)] = True
-        chosen: list[int] = []
         while self._total >= 0.5 and has_any.any():
             lacking = self._cells_lack + self._values_lack[self._values].sum(axis=1)
             cell = int(np.where(has_any, lacking, -np.inf).argmax())
-            number, kind, size = waiting[cell].popleft()
+            candidate = number, kind, size = waiting[cell].popleft()
             has_any[cell] = bool(waiting[cell])
-            if size == 1 or size < 2 * min(self._total, lacking[cell] / (1 + len(kind))):
+            if size == 1 or size <= most * min(self._total, self._values_lack[self._values[cell]].min()):
                 self.take(kind, size)
-                chosen.append(number)
-        return chosen
+                yield number
+            else:
+                passed_over.append(candidate)

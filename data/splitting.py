@@ -21,7 +21,7 @@ from data.near_duplicates import THRESHOLD, Progress, UnionFind, near_duplicate_
 from data.quota import Quota
 from data.record import Record, RecordTexts
 
-ALGORITHM = 2
+ALGORITHM = 3
 """Goes up when the same records would go to other parts."""
 
 LARGE_SOURCE, LARGE_SHARE = 200, 0.25

@@ -69,6 +69,18 @@ def test_each_kind_of_record_is_split_in_proportion():
     assert sum(records[index].conversation.has_thinking for index in made.indices("eval")) == pytest.approx(100, abs=2)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_many_copies_of_a_short_record_leave_room_for_the_long_ones(seed):
+    """A group that fits a part only by taking what another kind lacks stays out of it."""
+    groups = [*range(300), *[300, 301] * 50, *range(302, 402)]
+    short = [_record(index, f"{HAN[groups[index]]}问") for index in range(400)]
+    long = [_record(400 + index, f"{HAN[index]}长问", "答" * 200) for index in range(100)]
+    made = split(short + long, {"train": 0.9, "eval": 0.1}, seed, groups)
+    got = {one.value: one.got for one in made.balance if one.kind == "length" and one.part == "eval"}
+
+    assert got == {"<100": 40, "100-299": 10}
+
+
 def test_a_split_depends_on_content_and_seed_alone():
     """The same records in another order, or on another day, go to the same parts; another seed deals anew."""
     records = _records(300)
