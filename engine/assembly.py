@@ -21,7 +21,7 @@ from data.examples import Example
 from data.preparation import PreparationSettings, Prepared, prepare
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine import events, gguf, model_source
-from engine.batches import StepPlan
+from engine.batches import BEGINNING, Origin, StepPlan
 from engine.checkpoint import TrainingState, read_start
 from engine.config import Config
 from engine.fitting import piece_tokens
@@ -36,7 +36,7 @@ from engine.precision import choose_precision
 from engine.probe import longest_tokens
 from engine.ranks import ALONE, Ranks
 from engine.reporter import Reporter
-from engine.resuming import MUST_MATCH, fingerprint
+from engine.resuming import MUST_MATCH, fingerprint, rows_per_step
 from engine.run_directory import RunDirectory
 from engine.sharding import shard_base
 from engine.train_step import Updater
@@ -80,7 +80,7 @@ def assemble(
     folder = ranks.one_by_one(lambda: _locate(config, reporter))
     tokenizer = load_tokenizer(folder)
     prepared = _prepare_data(run if ranks.is_first else None, config, tokenizer, reporter)
-    steps = _step_plan(config, prepared)
+    steps = _step_plan(config, prepared, resumed)
     device = pick_device(ranks.local_rank)
     precision, precision_reason = ranks.follow(_precision(config, device, folder, resumed))
     facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def _begin(model: PeftModel, init: str, checkpoint: Path | None, ranks: Ranks) -
 def _must_agree(ranks: Ranks, model_config: dict[str, Any], marks: dict[str, str]) -> None:
     """Raise RunError on a rank that has other data, another model (its path may differ), other settings or other software."""
     ranks.must_match("the model's config.json", model_config)
-    for name in (*MUST_MATCH, "precision", "versions"):
+    for name in (*MUST_MATCH, "rows_per_step", "precision", "versions"):
         if name != "model":
             ranks.must_match(name, marks[name])
 
@@ -189,16 +189,25 @@ def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer
     return prepared
 
 
-def _step_plan(config: Config, prepared: Prepared) -> StepPlan:
-    return StepPlan(
-        prepared.train.lengths.tolist(),
-        row_length=config.data.max_seq_length,
-        packing=config.data.packing,
-        rows_per_step=config.train.batch_size * config.train.gradient_accumulation_steps,
-        num_epochs=config.train.num_epochs,
-        max_steps=config.train.max_steps,
-        seed=config.train.seed,
-    )
+def _step_plan(config: Config, prepared: Prepared, resumed: TrainingState | None) -> StepPlan:
+    """The steps of the run; of a resumed one with another batch than before, from its place in the data on."""
+
+    def plan(rows: int, origin: Origin) -> StepPlan:
+        return StepPlan(
+            prepared.train.lengths.tolist(),
+            row_length=config.data.max_seq_length,
+            packing=config.data.packing,
+            rows_per_step=rows,
+            num_epochs=config.train.num_epochs,
+            max_steps=config.train.max_steps,
+            seed=config.train.seed,
+            origin=origin,
+        )
+
+    rows = config.train.batch_size * config.train.gradient_accumulation_steps
+    before = rows_per_step(resumed.fingerprint) if resumed else rows
+    steps = plan(before, resumed.origin if resumed else BEGINNING)
+    return steps if before == rows else plan(rows, steps.place_after(resumed.step))
 
 
 def _precision(config: Config, device: torch.device, folder: Path, resumed: TrainingState | None) -> tuple[str, str]:

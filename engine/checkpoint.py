@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.bad_numbers import LossAverages
+from engine.batches import BEGINNING, Origin
 from engine.errors import RunError
 from engine.initialisation import Start, as_plain, from_plain, plain_config
 from engine.manifest import rotate, write_verified
@@ -32,6 +33,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     fingerprint: what must not change for an exact resume (data, tokenizer, template, seed, batch …), by name.
     precision, device: what was computed with; a CPU's measurement may come out otherwise another time.
     best_eval_loss, best_step: of the saved step with the lowest evaluation loss.  averages, bad_steps: of `engine.bad_numbers`.
+    origin: where the batch changed last, of `engine.batches`.
     batch_size, recomputes_activations, chunk_bytes: where the run stood in its memory; 0 in what older versions saved.
     """
 
@@ -49,6 +51,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     chunk_bytes: int | None = None
     averages: LossAverages = LossAverages()
     bad_steps: int = 0
+    origin: Origin = BEGINNING
 
 
 def save_checkpoint(

@@ -18,8 +18,8 @@ def longest_micro_batch(steps: StepPlan, lengths: Sequence[int], batch_size: int
     """Example numbers of the micro-batch, in pieces of `max_tokens`, with the most tokens; of equals the one with the longest example."""
     batches = (
         batch
-        for step in range(1, steps.steps_per_epoch + 1)
-        for batch in in_micro_batches(steps.rows(step), batch_size, max_tokens, lengths.__getitem__)
+        for rows in steps.first_epoch()
+        for batch in in_micro_batches(rows, batch_size, max_tokens, lengths.__getitem__)
     )
     return max(batches, key=lambda batch: (sum(lengths[index] for index in batch), max(lengths[index] for index in batch)))
 

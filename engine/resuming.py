@@ -16,7 +16,7 @@ from engine.config import Config
 from engine.errors import RunError
 from engine.host import read_cpu, read_versions
 
-MUST_MATCH = ("data", "model", "adapter", "seed", "rows_per_step")
+MUST_MATCH = ("data", "model", "adapter", "seed", "rows")
 """Without these a checkpoint makes no sense: other examples, other weights, another order, another place in it."""
 LATER = {"init": "default", "plus_ratio": 1.0}
 """Keys that came after the first checkpoints: left out at their defaults, so that those still match."""
@@ -34,7 +34,8 @@ def fingerprint(
         "model": [config.model.name, config.model.revision, config.model.quantization],
         "adapter": {name: value for name, value in msgspec.to_builtins(config.lora).items() if name not in LATER or value != LATER[name]},
         "seed": train.seed,
-        "rows_per_step": [train.batch_size * train.gradient_accumulation_steps, config.data.packing, config.data.max_seq_length],
+        "rows": [config.data.packing, config.data.max_seq_length],
+        "rows_per_step": train.batch_size * train.gradient_accumulation_steps,
         "batch_size": train.batch_size,
         "learning_rate": [train.learning_rate, train.scheduler, train.warmup_ratio, *_if(train.scheduler == "wsd", train.decay_ratio)],
         "length": [train.num_epochs, train.max_steps],
@@ -53,11 +54,25 @@ def compare(checkpoint: Path, then: dict[str, str], now: dict[str, str]) -> list
 
     Raises RunError for a change that cannot be gone on with.
     """
+    then = _in_todays_names(then)
     changed = [name for name in now if then.get(name) != now[name]]
     told = {name: f"{name} {_cut(then.get(name, 'unknown'))} → {_cut(now[name])}" for name in changed}
     if hard := [told[name] for name in changed if name in MUST_MATCH]:
         raise RunError(f"{checkpoint}: cannot resume, because this has changed since: {'; '.join(hard)}; restore it, or start a new run")
     return list(told.values())
+
+
+def rows_per_step(then: dict[str, str]) -> int:
+    """Rows of a step as a checkpoint's fingerprint tells them."""
+    return int(_in_todays_names(then)["rows_per_step"])
+
+
+def _in_todays_names(then: dict[str, str]) -> dict[str, str]:
+    """A fingerprint in which rows a step and what a row is were one entry, as now."""
+    if "rows" in then:
+        return then
+    per_step, *rows = json.loads(then["rows_per_step"])
+    return then | {"rows_per_step": _short(per_step), "rows": _short(rows)}
 
 
 def _if(counts: bool, value: float) -> list[float]:

@@ -99,7 +99,7 @@ class Trainer:
     def take_step(self, step: int) -> None:
         """One optimiser step and its event."""
         began = time.perf_counter()
-        rate = learning_rate(step, self.parts.steps.max_steps, self.config.train)
+        rate = learning_rate(*self.parts.steps.in_schedule(step), self.config.train)
         if self.ranks.any_rank(self.pressure.is_high()):
             self.pressure.act(self.ladder.has_rungs(self.parts.model), lambda seen: self.ladder.step_down(self.parts.model, seen))
         stats = self.ladder.fit(self.parts.model, self.parts.updater, lambda batch_size: self._train_step(step, rate, batch_size))
@@ -200,6 +200,7 @@ class Trainer:
             chunk_bytes=self.parts.model.chunk_bytes,
             averages=self.numbers.averages,
             bad_steps=self.numbers.bad_steps,
+            origin=self.parts.steps.origin,
         )
         model, optimizer, keep = self.parts.model, self.parts.updater.optimizer, self.config.checkpoint.keep
         with self.parts.updater.judged():

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +28,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sample": {"every_steps": 0, "num_prompts": 1, "max_new_tokens": 4},
     "checkpoint": {"every_steps": 2, "every_minutes": 0.0},
 }
-PATIENCE_S = 120.0
 
 T = TypeVar("T")
 
@@ -94,12 +92,3 @@ def of_type(run: RunDirectory, kind: type[T]) -> list[T]:
 def losses(run: RunDirectory) -> dict[int, float]:
     """The last loss reported for each step; steps done twice keep the later one."""
     return {event.step: event.loss for event in of_type(run, events.Step)}
-
-
-def wait_until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
-    """The first true value of `condition`, asked again and again. Fails loudly after `patience_s`."""
-    deadline = time.monotonic() + patience_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {patience_s:.0f} s in vain for {what}"
-        time.sleep(0.02)
-    return value

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyte
 
-from tests.engine_runs import wait_until
+from tests.patience import wait_until
 
 
 class Terminal:
@@ -83,3 +83,15 @@ class Terminal:
                     with self._lock:
                         self.raw += data
                         self._stream.feed(data)
+
+
+def settle(terminal: Terminal, looks: int = 3) -> None:
+    """Until the program has written nothing for so many looks in a row, or has ended."""
+    seen, quiet = len(terminal.raw), 0
+
+    def is_quiet() -> bool:
+        nonlocal seen, quiet
+        seen, quiet = len(terminal.raw), quiet + 1 if len(terminal.raw) == seen else 0
+        return quiet > looks or terminal.process.poll() is not None
+
+    wait_until(is_quiet, "the screen to settle")

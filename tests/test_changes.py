@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.changes import changed_document
-from engine.config_file import read_resolved
+from engine.changes import Change, changed_document, length_of
+from engine.config_file import parse, read_resolved
 from engine.errors import ConfigError
 from tests.engine_runs import make_run, write_records
 
@@ -18,7 +18,7 @@ def test_length_and_learning_rate_are_choices(run):
     document, changed = changed_document(run, ["train.num_epochs=3", "train.learning_rate=1e-4"])
     document.save()
 
-    assert changed == ["train.learning_rate", "train.num_epochs"]
+    assert changed == [Change("train.learning_rate", "0.005", "1e-4"), Change("train.num_epochs", "1.0", "3")]
     assert read_resolved(run.config).train.num_epochs == 3
     assert "[resolved]" in run.config.read_text()
 
@@ -30,7 +30,6 @@ def test_length_and_learning_rate_are_choices(run):
         ("model.name=other", "model.name cannot change"),
         ("train.seed=1", "train.seed cannot change"),
         ("data.max_seq_length=64", "data.max_seq_length cannot change"),
-        ("train.batch_size=3", "their product is the place in the data"),
         ("train.nonsense=3", "unknown key"),
     ],
 )
@@ -43,13 +42,33 @@ def test_what_makes_the_run_what_it_is_stays(run, change, says):
     assert run.config.read_text() == before
 
 
-def test_a_step_may_be_split_otherwise(run):
-    """Two rows twice are four rows once: the same step."""
-    _, changed = changed_document(run, ["train.batch_size=4", "train.gradient_accumulation_steps=1"])
+def test_batch_and_processes_may_be_others(run):
+    """The engine goes on at the same place in the data and says that the run is an equivalent one."""
+    _, changed = changed_document(run, ["train.batch_size=4", "parallel.num_gpus=1"])
 
-    assert changed == ["train.batch_size", "train.gradient_accumulation_steps"]
+    assert [change.key for change in changed] == ["train.batch_size", "parallel.num_gpus"]
+
+
+def test_a_change_is_undone_by_setting_it_back(run):
+    """What was unset becomes unset again."""
+    before = run.config.read_text()
+    document, changed = changed_document(run, ["train.max_steps=99", "train.learning_rate=1e-4"])
+    document.save()
+    document, undone = changed_document(run, [f"{change.key}={change.before}" for change in changed])
+    document.save()
+
+    assert [change.after for change in undone] == [change.before for change in changed]
+    assert read_resolved(run.config) == parse(before, "before")
 
 
 def test_a_value_that_is_the_same_is_no_change(run):
     """Seed 42 is what it was."""
     assert changed_document(run, ["train.seed=42"])[1] == []
+
+
+def test_the_length_is_asked_for_in_the_unit_it_was_given(run):
+    """Steps where the configuration gives steps, epochs otherwise."""
+    assert length_of(run) == ("train.max_steps", "8")
+    changed_document(run, ["train.max_steps="])[0].save()
+
+    assert length_of(run) == ("train.num_epochs", "1.0")

@@ -19,7 +19,8 @@ from engine import events, launch
 from engine.launch import PROJECT, launch_engine
 from engine.processes import end_engine
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, losses, make_run, of_type, train_here, wait_until, write_records
+from tests.engine_runs import all_events, losses, make_run, of_type, train_here, write_records
+from tests.patience import ended, wait_until
 from tests.tiny_models import tiny_model
 
 SETTINGS = {
@@ -103,14 +104,14 @@ def test_ddp_computes_what_one_process_does_and_survives_a_killed_rank(model, da
     started = ranks_of(run)
     assert len(started) == 2
     os.kill(started[1].pid, signal.SIGKILL)
-    engine.wait(timeout=PATIENCE_S)
+    ended(engine, "the engine")
     stopped = all_events(run)[-1]
 
     assert isinstance(stopped, events.EngineStopped) and stopped.reason == "failed"
     assert f"(process {started[1].pid})" in stopped.error and "resume" in stopped.error
     assert not psutil.wait_procs(started, timeout=5)[1]
 
-    assert launched(run).wait(timeout=PATIENCE_S) == 0
+    assert ended(launched(run), "the engine") == 0
     assert_same_result(run, whole)
     assert [event.seq for event in all_events(run)] == list(range(len(all_events(run))))
     assert not [warning for warning in of_type(run, events.Warning) if warning.code == "resume_equivalent"]
@@ -129,7 +130,7 @@ def test_fsdp2_obeys_commands_and_goes_on_in_one_process(model, data, whole, lau
     for name in ("resume", "stop"):
         launch.send(run, name)
 
-    assert engine.wait(timeout=PATIENCE_S) == 3
+    assert ended(engine, "the engine") == 3
     assert all(answer.ok for answer in of_type(run, events.CommandDone))
     reached = max(losses(run))
     assert run.checkpoint(reached).is_dir() and reached < 12
@@ -161,7 +162,7 @@ def test_two_machines_run_the_written_files(model, data, whole, tmp_path):
         for number in range(2)
     ]  # fmt: skip
 
-    assert [machine.wait(timeout=PATIENCE_S) for machine in machines] == [0, 0]
+    assert [ended(machine, "a machine") for machine in machines] == [0, 0]
     first, second = RunDirectory(tmp_path / "machine-0" / "two"), RunDirectory(tmp_path / "machine-1" / "two.node-1")
     assert_same_result(first, whole)
     assert not losses(second) and all_events(second)[-1].reason == "finished"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from textual.drivers.headless_driver import HeadlessDriver
 
 from engine.processes import state_of
-from tests.engine_runs import wait_until
+from tests.patience import wait_until
 from tests.terminal import Terminal
 from tui.driver import InputDecoder, hardened
 

@@ -11,7 +11,8 @@ import pytest
 from engine import events
 from engine.run_directory import RunDirectory
 from tests.conftest import PROJECT
-from tests.engine_runs import losses, of_type, wait_until
+from tests.engine_runs import losses, of_type
+from tests.patience import ended, wait_until
 from tests.terminal import Terminal
 from tests.tokenizers import smollm2_gguf
 
@@ -82,7 +83,7 @@ def test_the_terminal_goes_and_the_run_is_picked_up_again(folder):
     run = RunDirectory(folder / "runs" / "two")
     wait_until(lambda: losses(run), "a step")
     first.close()
-    first.process.wait(timeout=30)
+    ended(first.process, "the console")
     seen = max(losses(run))
     wait_until(lambda: max(losses(run)) > seen, "a step without any console")
 
@@ -93,7 +94,7 @@ def test_the_terminal_goes_and_the_run_is_picked_up_again(folder):
     second.press("y")
     second.wait_for("Stopped on command after step")
     second.press("q")
-    assert second.process.wait(timeout=60) == 3
+    assert ended(second.process, "the console") == 3
     assert not run.is_alive()
 
     resumed = danlu(folder, "resume", "two", "--plain")

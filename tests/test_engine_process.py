@@ -7,7 +7,8 @@ import pytest
 
 from engine import events, launch
 from engine.launch import launch_engine
-from tests.engine_runs import all_events, losses, make_run, of_type, start_engine, train_here, wait_until, write_records
+from tests.engine_runs import all_events, losses, make_run, of_type, start_engine, train_here, write_records
+from tests.patience import ended, wait_until
 from tests.tiny_models import tiny_model
 
 LONG = {"train": {"max_steps": 400, "num_epochs": 400}, "checkpoint": {"every_steps": 5}, "eval": {"every_steps": 0}}
@@ -36,7 +37,7 @@ def test_a_killed_run_resumes_to_the_same_bits(model, data, tmp_path):
         engine.wait()
     engine = start_engine(run)
 
-    assert engine.wait(timeout=120) == 0
+    assert ended(engine, "the engine") == 0
     assert losses(run) == losses(whole)
     assert [event.seq for event in all_events(run)] == list(range(len(all_events(run))))
     assert of_type(run, events.EngineStarted)[-1].resumed_step >= 9
@@ -52,7 +53,7 @@ def test_a_signal_stops_after_the_step_with_a_checkpoint(model, data, tmp_path):
     wait_until(lambda: max(losses(run)) > seen + 1, "steps after the hang-up")
     engine.send_signal(signal.SIGTERM)
 
-    assert engine.wait(timeout=60) == 130
+    assert ended(engine, "the engine") == 130
     stopped = all_events(run)[-1]
     assert isinstance(stopped, events.EngineStopped) and stopped.reason == "interrupted"
     assert run.checkpoint(stopped.step).is_dir() and not run.is_alive()
@@ -67,13 +68,13 @@ def test_a_stop_command_ends_with_exit_code_3_and_a_second_engine_is_refused(mod
     assert run.holder() != engine.pid
 
     second = start_engine(run)
-    assert second.wait(timeout=60) == 2
+    assert ended(second, "the second engine") == 2
     assert "already running" in run.engine_log.read_text()
 
     launch.send(run, "pause")
     wait_until(lambda: of_type(run, events.Paused), "the pause")
     launch.send(run, "stop")
-    assert engine.wait(timeout=60) == 3
+    assert ended(engine, "the engine") == 3
     assert [answer.ok for answer in of_type(run, events.CommandDone)] == [True, True]
 
 
@@ -82,7 +83,7 @@ def test_a_failure_is_one_message_and_the_traceback_stays_in_the_log(model, tmp_
     run = make_run(tmp_path, model, tmp_path / "gone.jsonl")
     engine = start_engine(run)
 
-    assert engine.wait(timeout=60) == 2
+    assert ended(engine, "the engine") == 2
     stopped = all_events(run)[-1]
     assert isinstance(stopped, events.EngineStopped) and "gone.jsonl" in stopped.error
     assert "Traceback" not in run.engine_log.read_text()

@@ -13,7 +13,8 @@ from engine import events
 from engine.launch import PROJECT
 from engine.processes import end_engine, state_of
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, wait_until
+from tests.engine_runs import all_events
+from tests.patience import ended, wait_until
 
 BEGIN = (
     "import os, signal, sys, time; from pathlib import Path; from engine import events; from engine.queue import EventWriter; "
@@ -45,7 +46,7 @@ def test_an_end_without_a_word_gets_one(run_dir, program, code, cause):
     """The last event names the cause; the supervisor's exit code is the shell's for it; engine.log keeps what was written."""
     supervisor = supervise(run_dir, "print('kept', flush=True)\n" + program)
 
-    assert supervisor.wait(timeout=60) == code
+    assert ended(supervisor, "the supervisor") == code
     last = all_events(run_dir)[-1]
     assert isinstance(last, events.EngineStopped)
     assert (last.reason, last.cause, last.exit_code, last.seq) == ("died", cause, code, 1)
@@ -58,7 +59,7 @@ def test_an_engine_that_said_its_last_word_is_left_alone(run_dir):
     """Nothing is added behind it."""
     program = "w.emit(events.EngineStopped(reason='stopped', exit_code=3)); w.close(); os._exit(3)"
 
-    assert supervise(run_dir, program).wait(timeout=60) == 3
+    assert ended(supervise(run_dir, program), "the engine") == 3
     assert [type(event) for event in all_events(run_dir)] == [events.EngineStarted, events.EngineStopped]
 
 
@@ -83,7 +84,7 @@ def test_a_signal_to_the_whole_group_asks_the_engine_once(run_dir):
     for pid in (supervisor.pid, run_dir.holder()):
         os.kill(pid, signal.SIGTERM)
 
-    assert supervisor.wait(timeout=60) == 130
+    assert ended(supervisor, "the supervisor") == 130
     assert all_events(run_dir)[-1].reason == "interrupted"
 
 
@@ -112,7 +113,7 @@ def test_an_engine_that_hangs_is_ended_and_its_end_told(run_dir):
     wait_until(lambda: state_of(pid) == "T", "the halt")
 
     assert end_engine(run_dir, grace_s=0.2)
-    supervisor.wait(timeout=60)
+    ended(supervisor, "the supervisor")
     assert state_of(pid) == "" and all_events(run_dir)[-1].cause == "killed"
 
 
@@ -134,6 +135,6 @@ def test_the_supervisor_stays_small(run_dir):
     wait_until(lambda: all_events(run_dir), "the engine")
     pages = int(Path(f"/proc/{supervisor.pid}/statm").read_text().split()[1])
     end_engine(run_dir, grace_s=0)
-    supervisor.wait(timeout=60)
+    ended(supervisor, "the supervisor")
 
     assert pages * os.sysconf("SC_PAGESIZE") < 40 << 20

@@ -166,7 +166,7 @@ async def test_a_stopped_run_is_resumed_where_it_stands(tmp_path, monkeypatch):
     run = make_run(tmp_path, "a", [*ENDED, stopped("stopped", 10)])
     with ExitStack() as engine:
 
-        def resume(run):
+        def resume(run, sets):
             engine.enter_context(engine_alive(run))
             write(run, [events.EngineStarted(start_id="b", pid=2, versions={}, resumed_step=10), events.Phase(name="train"), step(11)])
 
@@ -373,3 +373,17 @@ async def test_any_theme_can_be_chosen(tmp_path, monkeypatch, theme):
     run = make_run(tmp_path, "a", TRAINED)
     async with console(run, tmp_path).run_test(size=SMALL) as pilot:
         await until_shown(pilot, "10/20")
+
+
+async def test_a_finished_run_is_made_longer_and_goes_on(tmp_path, monkeypatch):
+    """r asks for the length there is now; the same or nothing changes nothing, another one is what the run resumes with."""
+    run, asked = make_run(tmp_path, "a", [*ENDED, stopped("finished", 20)]), []
+    run.config.write_text("[train]\nnum_epochs = 1.0\n")
+    monkeypatch.setattr("tui.start.resume_run", lambda run, sets: asked.append(sets))
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "✓ finished")
+        await pilot.press("r", "enter", "r", "escape")
+        await pilot.press("r", "end", "ctrl+u", "3", "enter")
+        await until(pilot, lambda: asked)
+
+        assert asked == [["train.num_epochs=3"]]

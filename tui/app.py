@@ -5,7 +5,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -111,11 +111,15 @@ class DanluApp(App[None]):
 
         self._launch(lambda: start_run(document, runs_dir=self.session.output_dir))
 
-    def resume_run(self, run: RunDirectory) -> None:
-        """Start an engine that goes on where `run` was left, and attach to it."""
+    def resume_run(self, run: RunDirectory, sets: Sequence[str] = ()) -> None:
+        """Start an engine that goes on where `run` was left, and attach to it. sets: KEY=VALUE of what is to be otherwise."""
         from tui.start import resume_run
 
-        self._launch(lambda: resume_run(run) or run)
+        def go_on() -> RunDirectory:
+            resume_run(run, sets)
+            return run
+
+        self._launch(go_on)
 
     @work(thread=True, exclusive=True, group="launch")
     def _launch(self, launch: Callable[[], RunDirectory]) -> None:

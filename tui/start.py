@@ -15,7 +15,7 @@ import msgspec
 
 from data.reading import open_file
 from engine import model_source
-from engine.changes import LENGTH, changed_document
+from engine.changes import LENGTH, Change, changed_document
 from engine.config import Config, Data, Model, Run
 from engine.config_file import Document, resolve, write_resolved
 from engine.contradictions import check_together
@@ -58,8 +58,8 @@ def start_run(document: Document, name: str = "", runs_dir: Path | None = None) 
     return run
 
 
-def resume_run(run: RunDirectory, sets: Sequence[str] = ()) -> None:
-    """An engine that goes on with `run` from its newest checkpoint, holding the lock.
+def resume_run(run: RunDirectory, sets: Sequence[str] = ()) -> list[Change]:
+    """An engine that goes on with `run` from its newest checkpoint, holding the lock; return what `sets` changed.
 
     sets: KEY=VALUE of what is to be otherwise from now on; a finished run goes on when that makes it longer.
     Raises RunError for a run that is live or finished, other DanluErrors for what the engine would stumble over.
@@ -68,7 +68,7 @@ def resume_run(run: RunDirectory, sets: Sequence[str] = ()) -> None:
     if state.is_alive:
         raise RunError(f"{run.name}: an engine is already running here (pid {run.holder()}); watch it with `danlu attach {run.name}`")
     document, changed = changed_document(run, sets)
-    if state.status == "finished" and not set(changed) & set(LENGTH):
+    if state.status == "finished" and not {change.key for change in changed} & set(LENGTH):
         raise RunError(
             f"{run.name}: finished after step {state.step}, its result is in {run.final_model}; to train longer, "
             f"danlu resume {run.name} --set train.num_epochs=N"
@@ -77,6 +77,7 @@ def resume_run(run: RunDirectory, sets: Sequence[str] = ()) -> None:
     if changed:
         document.save()
     _launch(run)
+    return changed
 
 
 def resolved(document: Document, runs_dir: Path | None = None) -> Config:

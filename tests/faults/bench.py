@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 
 from tests import faults
+from tests.patience import Patience
 
 
 class NotHere(Exception):
@@ -25,14 +26,15 @@ class NotHere(Exception):
 @dataclass
 class Bench:
     """What one fault works with. random: seeded by run and fault.  folder: empty and its own.  shared: kept for all faults of
-    a call, for what is dear to make (a tiny model, an undisturbed run).  quick: the subset inside `make test`."""
+    a call, for what is dear to make (a tiny model, an undisturbed run).  quick: the subset inside `make test`.
+    budget: what the fault may take on quiet cores; a busy machine does not use it up."""
 
     name: str
     seed: int
     folder: Path
     shared: Path
     quick: bool
-    deadline: float
+    budget: Patience
     injected: int = 0
     survived: int = 0
     losses: list[str] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Bench:
 
     def in_time(self) -> bool:
         """Whether there is time for one more; a fault that ends before its count says so in `notes`."""
-        return time.monotonic() < self.deadline
+        return not self.budget.is_over()
 
     def note(self, text: str) -> None:
         """A figure that belongs into the table's last column."""
@@ -82,7 +84,7 @@ def modules() -> dict[str, ModuleType]:
 def run_fault(name: str, module: ModuleType, seed: int, shared: Path, quick: bool = False) -> Bench:
     """Put one fault in, within its own time, and return what came of it."""
     with tempfile.TemporaryDirectory(prefix=f"danlu-{name}-") as folder:
-        bench = Bench(name, seed, Path(folder), shared, quick, time.monotonic() + module.SECONDS)
+        bench = Bench(name, seed, Path(folder), shared, quick, Patience(module.SECONDS))
         try:
             module.inject(bench)
         except NotHere as reason:
@@ -97,7 +99,7 @@ def run_faults(names: Sequence[str], seed: int, quick: bool, tell: Callable[[str
     known = modules()
     tell(f"seed {seed}, {os.cpu_count()} cores; the same seed draws the same faults, but a kill lands where the clock says")
     tell(_line("fault", "injected", "survived", "lost", "seconds", "what"))
-    benches = []
+    benches, started = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="danlu-faults-") as shared:
         for name in names:
             began = time.monotonic()
@@ -108,7 +110,8 @@ def run_faults(names: Sequence[str], seed: int, quick: bool, tell: Callable[[str
     for bench in benches:
         for loss in bench.losses:
             tell(f"{bench.name} LOST {loss}")
-    tell(_line("all", sum(b.injected for b in benches), sum(b.survived for b in benches), sum(len(b.losses) for b in benches) or "nothing"))
+    counts = [sum(b.injected for b in benches), sum(b.survived for b in benches), sum(len(b.losses) for b in benches) or "nothing"]
+    tell(_line("total", *counts, f"{time.monotonic() - started:.0f}"))
     return not any(bench.losses for bench in benches)
 
 

@@ -6,10 +6,11 @@ import signal
 from engine import events
 from engine.launch import send
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, of_type, wait_until
+from tests.engine_runs import all_events, of_type
 from tests.faults.bench import Bench
 from tests.faults.family import Family
 from tests.faults.runs import new_run
+from tests.patience import ended, wait_until
 from tests.terminal import Terminal
 
 TITLE = "KILL/TERM/HUP/INT/STOP to console, launcher, supervisor and engine; processes counted in /proc"
@@ -61,8 +62,8 @@ def _watched(bench: Bench, family: Family, run: RunDirectory, part: str, number:
     if part != "console" or number == signal.SIGSTOP:
         terminal.wait_for("engine died" if last.reason == "died" else last.reason)
         terminal.press("q")
-    supervisor.wait(timeout=30)
-    terminal.process.wait(timeout=30)
+    ended(supervisor, "the supervisor")
+    ended(terminal.process, "the console")
     terminal.close()
     _whole(run)
 
@@ -75,14 +76,14 @@ def _launcher(bench: Bench, family: Family, run: RunDirectory, part: str, number
     wait_until(lambda: of_type(run, events.Step), "a step")
     os.kill(terminal.process.pid, number)
     if number == signal.SIGINT:
-        terminal.process.wait(timeout=60)
+        ended(terminal.process, "the console")
     else:
         _goes_on(run)
         if number == signal.SIGSTOP:
             os.kill(terminal.process.pid, signal.SIGCONT)
         send(run, "stop")
     wait_until(lambda: not run.is_alive(), "the end")
-    terminal.process.wait(timeout=30)
+    ended(terminal.process, "the console")
     terminal.close()
     last = all_events(run)[-1]
     assert last.reason == "stopped" and run.checkpoint(last.step).is_dir(), last

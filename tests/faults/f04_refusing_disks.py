@@ -14,10 +14,11 @@ from engine import events, saving
 from engine.errors import EnvironmentFault
 from engine.manifest import checkpoint_fault, newest_verified, sweep
 from engine.run_directory import RunDirectory
-from tests.engine_runs import losses, of_type, start_engine, train_here, wait_until
+from tests.engine_runs import losses, of_type, start_engine, train_here
 from tests.faults.bench import Bench
 from tests.faults.disk import Disk, saves_through
 from tests.faults.runs import RealSaves, new_run, undisturbed
+from tests.patience import ended, wait_until
 
 TITLE = "ENOSPC, EDQUOT, EFBIG, EIO, EXDEV at the Nth operation of a save until none fails; RLIMIT_FSIZE; a full tmpfs"
 SECONDS = 300
@@ -95,9 +96,9 @@ def _file_size_limit(bench: Bench) -> None:
     run = new_run(bench, "limited")
     with bench.injection("RLIMIT_FSIZE of 30 KB for a whole engine"):
         engine = start_engine(run, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)))
-        assert engine.wait(timeout=120) == 1
+        assert ended(engine, "the engine") == 1
         assert "File too large" in run.engine_log.read_text()
-        assert start_engine(run).wait(timeout=120) == 0
+        assert ended(start_engine(run), "the engine") == 0
         assert losses(run) == losses(undisturbed(bench))
 
 
@@ -118,7 +119,7 @@ def _full_disk(bench: Bench) -> None:
             filler.write_bytes(b"\0" * (60 << 20))
             wait_until(lambda: any(w.code == "disk_full" for w in of_type(run, events.Warning)) or engine.poll() is not None, "the warning")
             filler.unlink()
-            assert engine.wait(timeout=120) == 0
+            assert ended(engine, "the engine") == 0
             assert losses(run) == losses(undisturbed(bench))
     finally:
         subprocess.run(["umount", place], check=False)

@@ -11,6 +11,7 @@ from tests.engine_runs import all_events, of_type
 from tests.faults.bench import Bench
 from tests.faults.family import Family
 from tests.faults.runs import new_run
+from tests.patience import ended
 
 TITLE = "segfault, abort, bus error, exit(7), SIGKILL, a limit on the host's memory: cause named, output kept, resumed"
 SECONDS = 120
@@ -36,7 +37,7 @@ def inject(bench: Bench) -> None:
 def _crash(bench: Bench, family: Family, name: str) -> None:
     reason, cause, code, says = EXPECTED[name]
     run = new_run(bench, name, train={"max_steps": 8})
-    left = family.supervised(run, "tests.faults.faulty_engine", f"crash:{name}").wait(timeout=120)
+    left = ended(family.supervised(run, "tests.faults.faulty_engine", f"crash:{name}"), "the engine")
     last = all_events(run)[-1]
     assert left == code, f"exit code {left}"
     assert isinstance(last, events.EngineStopped) and (last.reason, last.cause, last.exit_code) == (reason, cause, code), last
@@ -44,7 +45,7 @@ def _crash(bench: Bench, family: Family, name: str) -> None:
     assert any(LAST_LINE in line for line in last_lines(run, 60)), "what it wrote is gone"
     told = _attach(run.path, family)
     assert says in told and LAST_LINE in told if reason == "died" else says in told, told
-    assert family.supervised(run, "engine").wait(timeout=120) == 0, "resume"
+    assert ended(family.supervised(run, "engine"), "the engine") == 0, "resume"
     assert of_type(run, events.EngineStarted)[-1].resumed_step >= 2
     shutil.rmtree(run.path)
 

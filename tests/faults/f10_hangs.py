@@ -1,17 +1,17 @@
 """F10, of one process: a phase that never ends, and an engine that dies before it began. Diagnosed in seconds, nothing left behind."""
 
 import os
-import subprocess
 import sys
 import time
 
 from engine import events
 from engine.processes import end_engine
-from tests.engine_runs import all_events, of_type, wait_until
+from tests.engine_runs import all_events, of_type
 from tests.faults.bench import Bench
 from tests.faults.f02_signals import _preset
 from tests.faults.family import Family
 from tests.faults.runs import new_run
+from tests.patience import ended, run_to_end, wait_until
 from tests.terminal import Terminal
 
 TITLE = "a phase hangs (import, tokenise, load, train, evaluate); the engine dies before it began"
@@ -45,10 +45,10 @@ def _hang(bench: Bench, family: Family, phase: str) -> None:
     terminal.wait_for("stalled")
     terminal.wait_for("--now")
     terminal.press("q")
-    terminal.process.wait(timeout=30)
+    ended(terminal.process, "the console")
     terminal.close()
     end_engine(run)
-    supervisor.wait(timeout=30)
+    ended(supervisor, "the supervisor")
     assert isinstance(all_events(run)[-1], events.EngineStopped)
 
 
@@ -63,7 +63,7 @@ def _dies_early(bench: Bench, family: Family, broken: str) -> None:
     arguments = ["--lang", "en", "--runs-dir", str(bench.folder / "out"), "train", str(preset), "--name", "one", "--detach"]
     command = [sys.executable, "-m", "tui", *arguments]
     began = time.monotonic()
-    started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+    started = run_to_end(command, env=environment, text=True)
     assert started.returncode == 1, started.stderr
     assert "ended before it began" in started.stderr, started.stderr
     assert not (bench.folder / "out" / "one").exists()

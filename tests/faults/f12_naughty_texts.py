@@ -4,37 +4,37 @@ Every byte that reaches the pseudo-terminal is held against a whitelist (`tests.
 """
 
 import os
-import subprocess
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.conftest import SHARED
-from tests.engine_runs import wait_until
 from tests.faults.bench import Bench
 from tests.faults.family import Family
-from tests.naughty import OWN, corpus, naughty_data, naughty_run
-from tests.terminal import Terminal
+from tests.naughty import OWN, corpus, naughty_data, naughty_folders, naughty_run
+from tests.patience import Patience, run_to_end, wait_until
+from tests.terminal import Terminal, settle
 from tests.whitelist import find_foreign
 
 TITLE = "naughty strings on every screen and in every command, bytes of the terminal against a whitelist"
 SECONDS = 240
 DOWN, LEFT, PAGE_UP, PAGE_DOWN, ESCAPE = "\x1b[B", "\x1b[D", "\x1b[5~", "\x1b[6~", "\x1b"
-QUIET_LOOKS = 8
-"""Looks without a new byte, 0.02 s apart, after which a key's effect is taken as drawn."""
-ESCAPE_LOOKS = 30
-"""What follows an escape too soon is taken for one key with it."""
+NOTHING_S = 0.4
+"""A key that has drawn nothing after so long changes nothing."""
+SIZES = ((120, 40), (80, 24))
 
 
 def inject(bench: Bench) -> None:
-    """One console through all its screens, then every command that prints."""
+    """One console a size through all its screens, then every command that prints."""
     strings = corpus(SHARED if SHARED.is_dir() else None)
     strings = [*OWN, *strings[len(OWN) : len(OWN) + 10]] if bench.quick else strings
     data = naughty_data(bench.folder, strings)
     run = naughty_run(bench.folder / "runs", data, strings)
+    naughty_folders(bench.folder / "runs", strings)
     with Family() as family:
-        for size in ((120, 40),) if bench.quick else ((120, 40), (80, 24)):
-            _screens(bench, family, len(strings), size)
+        for size in SIZES[:1] if bench.quick else SIZES:
+            _screens(bench, family, size)
         for arguments in _commands(bench.folder, data, run.path.name):
             with bench.injection(f"danlu {arguments[0]}"):
                 _prints(family, bench.folder, arguments)
@@ -43,48 +43,91 @@ def inject(bench: Bench) -> None:
     bench.note(f"{len(strings)} strings")
 
 
-def _screens(bench: Bench, family: Family, count: int, size: tuple[int, int]) -> None:
+def _screens(bench: Bench, family: Family, size: tuple[int, int]) -> None:
     terminal = Terminal(["--lang", "en", "--runs-dir", str(bench.folder / "runs")], bench.folder, *size, **family.environment)
     terminal.wait_for("Runs")
     checked = 0
-    for what, tab, keys in _walk(count, bench.quick):
+    for what, visit in _walk(terminal, is_wide=size == SIZES[0]):
         with bench.injection(f"{what} at {size[0]}×{size[1]}"):
-            for key in keys:
-                terminal.press(key)
-                _settle(terminal, ESCAPE_LOOKS if key == ESCAPE else QUIET_LOOKS)
-                if key in "\r1234o":
-                    wait_until(lambda tab=tab: f"▸{tab} " in terminal.text or terminal.process.poll() is not None, what)
-                assert terminal.process.poll() is None, f"the console ended with {terminal.process.returncode}:\n{terminal.text}"
-            text = bytes(terminal.raw[checked:]).decode("utf-8", "replace")
-            checked = len(terminal.raw)
+            visit()
+            assert terminal.process.poll() is None, f"the console ended with {terminal.process.returncode}:\n{terminal.text}"
+            end = terminal.raw.rfind(b"\x1b")  # what begins there may not be whole yet
+            text = bytes(terminal.raw[checked:end]).decode("utf-8", "replace")
+            checked = end
             assert (foreign := find_foreign(text, is_screen=True)) == "", repr(foreign)
-            if what == "live screen" and size[0] == 120:
-                wait_until(lambda: "[TODO] [red]x[/red]" in terminal.text, "the text unchanged to read")
     with bench.injection(f"leaving at {size[0]}×{size[1]}"):
         for key in (ESCAPE, "q", "y"):  # a document with changes is asked about
             if terminal.process.poll() is None:
-                terminal.press(key)
-                _settle(terminal, ESCAPE_LOOKS)
+                _press(terminal, key)
         wait_until(lambda: terminal.process.poll() is not None, "the console to leave")
         assert terminal.process.returncode == 0, terminal.text
+        assert (foreign := find_foreign(bytes(terminal.raw[checked:]).decode("utf-8", "replace"), is_screen=True)) == "", repr(foreign)
     terminal.process.kill()
     terminal.close()
     bench.note(f"{len(terminal.raw):,} bytes at {size[0]}×{size[1]}")
 
 
-def _walk(count: int, quick: bool) -> Iterator[tuple[str, str, list[str]]]:
-    """Places of the console, the number of their screen, and the keys that lead there and through it, one after another."""
-    some = min(count, 6 if quick else 200)
-    yield "runs", "5", [DOWN, "m", " ", "m"]
-    yield "live screen", "4", ["\r", *[LEFT] * (some - 1), *["l"] * min(some, 3)]
-    yield "live screen's other views", "4", ["v", *[PAGE_UP] * (some // 2), "v", *[PAGE_UP] * (some // 2), "v", "v"]
-    yield "live screen's curves", "4", ["c", "y", "b", "b"]
-    yield "help", "4", ["?", ESCAPE]
-    yield "configuration", "3", ["5", "o", *[DOWN] * 12, "/", *"ath", ESCAPE, ESCAPE]
-    yield "data", "2", ["2", *[DOWN] * some, PAGE_DOWN, "t", ESCAPE, "s", ESCAPE, "/", *"[/b]", ESCAPE, ESCAPE]
-    yield "hardware", "1", ["1", DOWN]
-    yield "palette", "1", ["\x10", *"uns", ESCAPE]
-    yield "deletion, asked and denied", "5", ["5", "d", "n"]
+def _walk(terminal: Terminal, is_wide: bool) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Places of the console, and how to get there and through them."""
+    sample_view = "vv" if is_wide else "vvv"  # the view of nothing but the sample
+    yield "runs", lambda: (_through(terminal, PAGE_DOWN), _press(terminal, "g", DOWN, "m", " ", "m"))
+    yield "live screen", lambda: _live(terminal)
+    yield "samples", lambda: (_press(terminal, *sample_view), _until(terminal, LEFT, r"· 1 of \d+ "))
+    yield "log", lambda: (_press(terminal, "v"), _through(terminal, PAGE_UP))
+    yield "curves", lambda: _press(terminal, *"vvcybb")
+    yield "help", lambda: _press(terminal, "?", ESCAPE)
+    yield "configuration", lambda: (_goes_to(terminal, "3", "5", "o"), _press(terminal, *[DOWN] * 12, "/", *"ath", ESCAPE, ESCAPE))
+    yield "configuration as a file", lambda: (_press(terminal, "T"), _through(terminal, PAGE_DOWN), _press(terminal, ESCAPE))
+    yield "list of records", lambda: (_goes_to(terminal, "2", "2"), _until(terminal, PAGE_DOWN, _at_record(terminal, r"▸ *{}\b")))
+    yield "records", lambda: (_press(terminal, "g", "\r"), _until(terminal, "l", _at_record(terminal, r"Record {}\b")))
+    yield "tokens, summary, search", lambda: _press(terminal, ESCAPE, "t", ESCAPE, "s", ESCAPE, "/", *"[/b]", ESCAPE, ESCAPE)
+    yield "hardware", lambda: (_goes_to(terminal, "1", "1"), _press(terminal, DOWN))
+    yield "palette", lambda: _press(terminal, "\x10", *"uns", ESCAPE)
+    yield "deletion, asked and denied", lambda: (_goes_to(terminal, "5", "5"), _press(terminal, "d", "n"))
+
+
+def _live(terminal: Terminal) -> None:
+    _press(terminal, ESCAPE, "g")
+    _goes_to(terminal, "4", "\r")
+    wait_until(lambda: "[TODO] [red]x[/red]" in terminal.text, "the text unchanged to read")
+
+
+def _goes_to(terminal: Terminal, tab: str, *keys: str) -> None:
+    """Press `keys`, which lead to the screen with that number."""
+    _press(terminal, *keys)
+    wait_until(lambda: f"▸{tab} " in terminal.text or terminal.process.poll() is not None, f"screen {tab}:\n{terminal.text}")
+
+
+def _press(terminal: Terminal, *keys: str) -> None:
+    """One key after another, each drawn before the next."""
+    for key in keys:
+        drawn, patience = len(terminal.raw), Patience(NOTHING_S)
+        terminal.press(key)
+        wait_until(lambda: len(terminal.raw) > drawn or patience.is_over(), "a drawing")  # noqa: B023 - asked at once
+        settle(terminal, looks=2)
+
+
+def _until(terminal: Terminal, key: str, at_end: str) -> None:
+    """Press `key` until the screen matches `at_end`."""
+    patience = Patience()
+    while not re.search(at_end, terminal.text):
+        assert not patience.is_over(), f"never came to {at_end}:\n{terminal.text}"
+        _press(terminal, key)
+
+
+def _through(terminal: Terminal, key: str) -> None:
+    """Press `key` until that changes nothing any more."""
+    unchanged = 0
+    while unchanged < 2:
+        before = terminal.text
+        _press(terminal, key)
+        unchanged = unchanged + 1 if terminal.text == before else 0
+
+
+def _at_record(terminal: Terminal, pattern: str) -> str:
+    """`pattern` with the number of the last record of the file on screen, once that has been read to its end."""
+    wait_until(lambda: re.search(r"[\d,]+ records", terminal.text), "the records to be read")
+    return pattern.format(re.search(r"([\d,]+) records", terminal.text).group(1))
 
 
 def _commands(folder: Path, data: Path, name: str) -> list[list[str]]:
@@ -101,23 +144,9 @@ def _commands(folder: Path, data: Path, name: str) -> list[list[str]]:
 
 def _prints(family: Family, folder: Path, arguments: list[str]) -> None:
     """stdout and stderr of a command without a terminal: harmless characters and line ends only."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tui", "--lang", "en", *arguments], cwd=folder, env=os.environ | family.environment | {"LC_ALL": "C.UTF-8"},
-        capture_output=True, stdin=subprocess.DEVNULL, timeout=120, check=False,
-    )  # fmt: skip
+    environment = os.environ | family.environment | {"LC_ALL": "C.UTF-8"}
+    ran = run_to_end([sys.executable, "-m", "tui", "--lang", "en", *arguments], cwd=folder, env=environment)
     assert ran.stdout or ran.stderr, f"said nothing (exit code {ran.returncode})"
     for output in (ran.stdout, ran.stderr):
         assert (foreign := find_foreign(output.decode("utf-8"))) == "", repr(foreign)
     assert b"Traceback" not in ran.stderr
-
-
-def _settle(terminal: Terminal, looks: int = QUIET_LOOKS) -> None:
-    """Until the console has drawn what the key asked for."""
-    seen, quiet = len(terminal.raw), 0
-
-    def is_quiet() -> bool:
-        nonlocal seen, quiet
-        seen, quiet = len(terminal.raw), quiet + 1 if len(terminal.raw) == seen else 0
-        return quiet > looks or terminal.process.poll() is not None
-
-    wait_until(is_quiet, "the screen to settle")

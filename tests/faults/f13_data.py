@@ -4,9 +4,9 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -17,6 +17,7 @@ from engine.run_directory import RunDirectory
 from tests.engine_runs import make_run, of_type, train_here, write_records
 from tests.faults.bench import Bench
 from tests.faults.runs import SETTINGS, tiny_model
+from tests.patience import PATIENCE_S, run_to_end
 
 TITLE = "empty file, BOM, bad line, lone surrogate, GBK, NUL, a line of 1 GB, nothing supervised, a pipe, data edited between runs"
 SECONDS = 240
@@ -104,7 +105,7 @@ def _pipe(bench: Bench) -> None:
     path.unlink()
     os.mkfifo(path)
     with bench.injection("a named pipe instead of a file"):
-        done = _engine(run, timeout=60)
+        done = _engine(run)
         assert done.returncode == 2 and "pipe.jsonl" in done.stderr, done.stderr
 
 
@@ -117,13 +118,10 @@ def _one_long_line(bench: Bench, size: int) -> None:
             file.write(b"a" * (1 << 20))
         file.write(b'", "input": "", "output": "x"}\n')
     with bench.injection(f"a line of {size >> 20} MiB, in 12 GiB of address space"):
-        done = _engine(run, timeout=200, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)))
+        done = _engine(run, patience_s=200, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)))
         assert done.returncode in (0, 2) and "Traceback" not in done.stderr, f"exit code {done.returncode}: {done.stderr[-500:]}"
     path.unlink()
 
 
-def _engine(run: RunDirectory, timeout: float, before: object = None) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "engine", str(run.path)], cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False, timeout=timeout, preexec_fn=before,
-    )  # fmt: skip
+def _engine(run: RunDirectory, patience_s: float = PATIENCE_S, before: object = None) -> CompletedProcess:
+    return run_to_end([sys.executable, "-m", "engine", str(run.path)], patience_s, cwd=PROJECT, text=True, preexec_fn=before)

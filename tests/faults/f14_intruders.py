@@ -6,9 +6,7 @@ import os
 import pickle
 import resource
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from tests.engine_runs import losses, train_here
 from tests.faults.bench import Bench
 from tests.faults.byte_model import SPECIAL
 from tests.faults.runs import new_run, tiny_model, undisturbed
+from tests.patience import run_to_end
 
 TITLE = "pickles in checkpoints and models, auto_map, chat-template bombs, ../ in names, symbolic links swapped in"
 SECONDS = 240
@@ -114,13 +113,15 @@ def _templates(bench: Bench, canary: Path) -> None:
         folder = Path(shutil.copytree(tiny_model(bench), bench.folder / f"bomb-{number}"))
         (folder / "chat_template.jinja").write_text("{{ '" + SPECIAL[1] + "' }}" + bomb)
         with bench.injection(f"the template {bomb[:60]}"):
-            began = time.monotonic()
-            done = subprocess.run(
-                [sys.executable, "-c", program, str(folder)], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=100,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)),
-            )  # fmt: skip
+            done = run_to_end([sys.executable, "-c", program, str(folder)], cwd=PROJECT, text=True, preexec_fn=_little)
             assert done.returncode == 1 and "data.errors.TemplateError" in done.stderr, done.stderr[-500:]
-            assert time.monotonic() - began < 60 and not canary.exists()
+            assert not canary.exists()
+
+
+def _little() -> None:
+    """2 GiB of memory, 60 s of CPU."""
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 
 
 def _names(bench: Bench) -> None:

@@ -9,10 +9,11 @@ import sys
 from engine import events
 from engine.launch import send
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, losses, of_type, wait_until
+from tests.engine_runs import all_events, losses, of_type
 from tests.faults.bench import Bench, NotHere
 from tests.faults.family import Family
 from tests.faults.runs import new_run
+from tests.patience import ended, wait_until
 from tests.terminal import Terminal
 
 TITLE = "two starts on one run directory, two consoles, PID reuse, read-only folder, umask 077 and 022"
@@ -49,7 +50,7 @@ def _two_engines(bench: Bench, family: Family) -> None:
     assert "already running" in run.engine_log.read_text()
     assert len(of_type(run, events.EngineStarted)) == 1
     send(run, "stop")
-    assert next(one for one in both if one is not refused).wait(timeout=60) == 3
+    assert ended(next(one for one in both if one is not refused), "the engine") == 3
     numbers = [event.seq for event in all_events(run)]
     assert numbers == list(range(len(numbers)))
 
@@ -74,9 +75,9 @@ def _two_consoles(bench: Bench, family: Family) -> None:
     for console in consoles:
         console.wait_for("Stopped on command")
         console.press("q")
-        console.process.wait(timeout=30)
+        ended(console.process, "the console")
         console.close()
-    supervisor.wait(timeout=30)
+    ended(supervisor, "the supervisor")
     answers = [event.command for event in of_type(run, events.CommandDone)]
     assert answers == ["checkpoint", "checkpoint", "stop"], answers
 
@@ -87,7 +88,7 @@ def _stranger(bench: Bench, family: Family) -> None:
     try:
         run.lock.write_text(json.dumps({"pid": stranger.pid, "time": 0}))
         assert not run.is_alive()
-        assert family.supervised(run, "engine").wait(timeout=120) == 0
+        assert ended(family.supervised(run, "engine"), "the engine") == 0
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -100,7 +101,7 @@ def _umask(bench: Bench, family: Family, umask: int) -> None:
     try:
         run = new_run(bench, f"umask-{umask:03o}", train={"max_steps": 2})
         run.path.chmod(0o700)
-        assert family.supervised(run, "engine").wait(timeout=120) == 0
+        assert ended(family.supervised(run, "engine"), "the engine") == 0
     finally:
         os.umask(before)
     for path in (run.events, run.lock, run.engine_log):

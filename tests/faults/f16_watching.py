@@ -7,11 +7,12 @@ import pytest
 
 from engine import events
 from engine.batches import StepPlan, in_micro_batches
+from engine.run_directory import RunDirectory
 from tests.engine_runs import losses, of_type, train_here
 from tests.faults.bench import Bench
 from tests.faults.runs import new_run, undisturbed
 
-TITLE = "samples, evaluations and saves on or off: same bits; changed micro-batch: told as equivalent, same order of examples"
+TITLE = "samples, evaluations and saves on or off: same bits; changed micro-batch or batch: told as equivalent, same order of examples"
 SECONDS = 120
 WATCHING = (
     {"sample": {"num_prompts": 2, "every_steps": 3, "max_new_tokens": 5}},
@@ -40,7 +41,26 @@ def inject(bench: Bench) -> None:
             assert len(told) == 1 and "equivalent" in told[0] and f"batch_size 2 → {batch_size}" in told[0], told
             first = min(losses(run))
             assert losses(run)[first] == pytest.approx(losses(whole)[first], rel=0.05)  # dropout draws other numbers
+    _another_batch(bench, whole)
     _order(bench)
+
+
+def _another_batch(bench: Bench, whole: RunDirectory) -> None:
+    """Told with its reason; the run goes on where it was in its data, and being resumed once more changes no bit."""
+    before = whole.checkpoints()[-1]
+    facts = []
+    for number, again in enumerate((False, True)):
+        with bench.injection(f"resumed with a batch of 6 rows instead of 4{', and again' if again else ''}"):
+            run = new_run(bench, f"batch-{number}", train={"batch_size": 3})
+            shutil.copytree(before, run.path / before.name)
+            train_here(run)
+            if again:  # as if killed before its last save
+                shutil.rmtree(run.checkpoints()[0])
+                train_here(run)
+            told = [w.text for w in of_type(run, events.Warning) if w.code == "resume_equivalent"]
+            assert len(told) == 1 and "rows_per_step 4 → 6" in told[0], told
+            facts.append((losses(run), of_type(run, events.Step)[-1].epoch))
+            assert facts[0] == facts[-1]
 
 
 def _order(bench: Bench) -> None:

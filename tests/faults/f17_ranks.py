@@ -11,9 +11,10 @@ import psutil
 from engine import events
 from engine.launch import launch_engine
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, losses, wait_until
+from tests.engine_runs import all_events, losses
 from tests.faults.bench import Bench, NotHere
 from tests.faults.runs import SETTINGS, new_run, undisturbed
+from tests.patience import ended, wait_until
 
 TITLE = "a part of a run of two processes killed or halted: named, nobody left, resumed to the losses of one process"
 SECONDS = 500.0
@@ -52,7 +53,7 @@ def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, exp
     parts = parts_of(run)
     os.kill(parts[part], number)
     began = time.monotonic()
-    engine.wait(timeout=300)
+    ended(engine, "the engine")
     bench.note(f"{part} ended after {time.monotonic() - began:.1f} s")
     left = [psutil.Process(pid) for pid in parts.values() if psutil.pid_exists(pid)]
     assert not psutil.wait_procs(left, timeout=REAPED_WITHIN_S)[1], "a process is left"
@@ -60,7 +61,7 @@ def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, exp
     assert isinstance(stopped, events.EngineStopped) and stopped.reason in ("failed", "died"), stopped
     if part.startswith("rank"):
         assert part in stopped.error, stopped.error
-    assert launch_engine(run).wait(timeout=300) == 0
+    assert ended(launch_engine(run), "the engine") == 0
     assert close(losses(run), expected), "other losses than one process"
 
 

@@ -2,7 +2,6 @@
 
 import os
 import string
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from engine.run_directory import RunDirectory
 from tests.engine_runs import train_here
 from tests.faults.bench import Bench
 from tests.faults.runs import new_run, records, tiny_model
+from tests.patience import run_to_end
 
 TITLE = "a planted hf_ token and a password in an address: in no artefact of a run and in no message"
 SECONDS = 120
@@ -46,7 +46,7 @@ def inject(bench: Bench) -> None:
             arguments = ["-m", "tui", "train", "cpu-smoke", "--runs-dir", str(runs), "--detach", "--plain"]
             sets = ["--set", f"model.name=https://me:{token}@hub.example/x", "--set", f"data.path={records(bench)}"]
             command = [sys.executable, *arguments, *sets]
-            done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
+            done = run_to_end(command, cwd=PROJECT, text=True)
             if runs.exists():
                 _nowhere(runs, token)
             assert done.returncode == 2, done.stderr
@@ -65,10 +65,8 @@ def _engine(run: RunDirectory, **environment: str) -> tuple[int, str]:
 
 def _program(program: str, run: RunDirectory, **environment: str) -> tuple[int, str]:
     """Exit code and output of the engine, which also goes to engine.log, as the launcher has it."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(run.path)], cwd=PROJECT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment
+    done = run_to_end([sys.executable, "-c", program, str(run.path)], cwd=PROJECT, env=environment, text=True)
     run.engine_log.write_text(done.stdout + done.stderr, encoding="utf-8")
     return done.returncode, done.stdout + done.stderr
 

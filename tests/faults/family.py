@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.launch import PROJECT
 from engine.run_directory import RunDirectory
-from tests.engine_runs import wait_until
+from tests.patience import wait_until
 
 MARK = "DANLU_FAULT_MARK"
 SUPERVISE = "import sys; from engine.supervise import main; sys.exit(main([sys.argv[1]], [sys.executable, '-m', *sys.argv[2:]]))"

@@ -12,6 +12,8 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widget import Widget
 
+from data.errors import DanluError
+from engine.changes import length_of
 from engine.commands import Name
 from engine.engine_log import last_lines
 from engine.launch import send
@@ -172,7 +174,7 @@ class TrainScreen(DanluScreen):
         """Commands to an engine only while there is one, resuming only when there is none."""
         if binding.action in LIVE_ONLY:
             return self._is_alive or self._is_starting
-        return binding.action != "resume" or (self.has_ended and self.shown_state != "finished")
+        return binding.action != "resume" or self.has_ended
 
     # Drawing
 
@@ -262,14 +264,28 @@ class TrainScreen(DanluScreen):
             self.app.push_screen(asking, lambda yes: self.action_command("stop") if yes else None)
 
     def action_resume(self) -> None:
-        """Start an engine that goes on with this run."""
+        """Start an engine that goes on with this run; one that is finished is given a greater length first."""
         if self._follower is None:
             self._say("failed", "warn", "no_run", "resume")
-        elif not self.has_ended or self.shown_state == "finished":
-            key = "is_finished" if self.shown_state == "finished" else "is_alive"
-            self._say("note", "warn", key, "resume", name=self._follower.run.name)
+        elif not self.has_ended:
+            self._say("note", "warn", "is_alive", "resume", name=self._follower.run.name)
+        elif self.shown_state == "finished":
+            self._ask_longer()
         else:
             self.danlu.resume_run(self._follower.run)
+
+    def _ask_longer(self) -> None:
+        """A finished run goes on when it is given a greater length, in the unit it was given before."""
+        run = self._follower.run
+        try:
+            key, length = length_of(run)
+        except DanluError as error:
+            self.say(safe(str(error)), "error")
+            return
+        asking = Ask(tr("train.ask.longer"), tr(f"train.ask.longer_{key.rpartition('_')[2]}", name=run.name), value=length)
+        self.app.push_screen(
+            asking, lambda given: self.danlu.resume_run(run, [f"{key}={given.strip()}"]) if given and given.strip() != length else None
+        )
 
     def _may_command(self, name: str) -> bool:
         """Whether there is an engine to ask; says why not."""
