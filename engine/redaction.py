@@ -1,6 +1,7 @@
 """Secrets out of everything that is written down: tokens by their look, passwords in addresses, values of the environment's secrets.
 
-Whatever goes to a file of a run passes here: events, logs, configuration, commands. What native code prints by itself does not.
+Whatever goes to a file of a run passes here: events, logs, configuration, commands. What native code prints by itself is
+found in engine.log afterwards (`engine.log_redaction`).
 """
 
 import io
@@ -16,6 +17,7 @@ TOKENS = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|gh[po]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{18,}|sk-[A-Za-z0-9_-]{24,}"
     r"|ms-[0-9a-f]{8}-[0-9a-f-]{20,}|wandb_v1_\w{20,})|(?<=://)[^/\s@\"'<>\\]+(?=@)"
 )
+TOKEN_BYTES = re.compile(TOKENS.pattern.encode())
 SECRET_NAME = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|CREDENTIALS?)$")
 SHORTEST = 8
 """Characters of a value that can be a secret; a shorter one would be found in innocent text."""
@@ -36,6 +38,16 @@ def redact_bytes(line: bytes) -> bytes:
     if not any(sign in line for sign in _signs()):
         return line
     return redact(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def secret_spans(data: bytes) -> list[tuple[int, int]]:
+    """Where secrets begin and end in raw bytes; may overlap."""
+    if not any(sign in data for sign in _signs()):
+        return []
+    spans = [match.span() for match in TOKEN_BYTES.finditer(data)]
+    for value in map(os.fsencode, _secrets()):
+        spans += [match.span() for match in re.finditer(re.escape(value), data)]
+    return spans
 
 
 class RedactedStream(io.TextIOBase):

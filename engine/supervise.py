@@ -1,7 +1,8 @@
 """`python -m engine.supervise RUN_DIR`: starts the engine, waits for it, and writes the last event where the engine could not.
 
-A crash in native code, a kill or a bare exit leave no word of their own; only the parent learns how a process ended. It stays
-small (no torch, hardly any imports) and is never in the way: when it is killed itself, the engine goes on without it.
+A crash in native code, a kill or a bare exit leave no word of their own; only the parent learns how a process ended. It also takes
+secrets out of engine.log that native code wrote there. It stays small (no torch, hardly any imports) and is never in the way: when it is
+killed itself, the engine goes on without it.
 Not here: where the output goes and what outlives the terminal (`engine.launch`), what ends mean (`engine.death`).
 """
 
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.log_redaction import LogRedaction
 from engine.run_directory import RunDirectory
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
@@ -31,11 +33,13 @@ def main(arguments: list[str], command: Sequence[str] = ()) -> int:
     engine = os.posix_spawn(command[0], list(command), os.environ, setpgroup=0)
     for number in FORWARDED:
         signal.signal(number, lambda *_: os.kill(engine, ASKED_TO_STOP))
+    log = LogRedaction(run.engine_log)
     kills = _memory_kills()
     _, wait_status = os.waitpid(engine, 0)
     for number in FORWARDED:
         signal.signal(number, signal.SIG_IGN)  # its number may now be another process's
     status = os.waitstatus_to_exitcode(wait_status)
+    log.finish()
     if _size(run.events) > said_before:  # else it ended before it began, and who launched it says so
         _write_last_word(run, status, _memory_kills() - kills)
     return status if status >= 0 else 128 - status

@@ -1,11 +1,13 @@
 """Secrets are in nothing that is written down."""
 
 import json
+import os
 
 import pytest
 
-from engine import events, redaction
+from engine import events, log_redaction, redaction
 from engine.config_file import parse, read_resolved, write_resolved
+from engine.log_redaction import redact_file
 from engine.queue import EventWriter
 from engine.redaction import MARK, redact, redact_bytes
 from engine.training_log import TrainingLog
@@ -61,3 +63,28 @@ def test_no_file_of_a_run_holds_a_token(run_dir):
     assert json.loads(run_dir.events.read_bytes())["text"] == f"https://{MARK}@mirror refused {MARK}"
     assert read_resolved(run_dir.config).model.name == MARK
     assert all(TOKEN not in path.read_text() for path in run_dir.path.iterdir())
+
+
+def test_a_log_keeps_its_length_and_loses_its_secrets(run_dir, secret_environment):
+    """Whatever native code wrote, across the borders of what is read at once; what is no secret stays byte for byte."""
+    noise = os.urandom(log_redaction.BLOCK // 2).replace(b"hf_", b"HF_").replace(b"://", b"::/") + b"\n"
+    told = f" {TOKEN} https://me:pw@x/ {secret_environment}\n".encode()
+    before = noise + told + noise[: -len(told) - 30] + told + noise
+    run_dir.engine_log.write_bytes(before)
+    redact_file(run_dir.engine_log)
+    after = run_dir.engine_log.read_bytes()
+
+    assert len(after) == len(before) and after.startswith(noise) and after.endswith(noise)
+    assert all(secret not in after for secret in (TOKEN.encode(), b"me:pw@", secret_environment.encode()))
+    assert after.count(b"https://[reda@x/") == 2
+
+
+def test_a_secret_written_in_two_pieces_is_found(run_dir):
+    """The watcher looks again at the end of what it has seen; a writer that appends meanwhile loses nothing."""
+    run_dir.engine_log.write_text(f"begin {TOKEN[:20]}")
+    place = redact_file(run_dir.engine_log, is_whole=False)
+    with open(run_dir.engine_log, "a") as log:
+        log.write(f"{TOKEN[20:]} end")
+    redact_file(run_dir.engine_log, max(0, place - log_redaction.OVERLAP))
+
+    assert run_dir.engine_log.read_text() == f"begin {'[redacted]'.ljust(len(TOKEN), '*')} end"

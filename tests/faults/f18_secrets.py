@@ -5,10 +5,11 @@ import string
 import sys
 from pathlib import Path
 
-from engine import launch
+from engine import events, launch
+from engine.engine_log import last_lines
 from engine.launch import PROJECT
 from engine.run_directory import RunDirectory
-from tests.engine_runs import train_here
+from tests.engine_runs import of_type, train_here
 from tests.faults.bench import Bench
 from tests.faults.runs import new_run, records, tiny_model
 from tests.patience import run_to_end
@@ -41,6 +42,11 @@ def inject(bench: Bench) -> None:
             )  # fmt: skip
             assert code == 1 and "ValueError" in said, said
             _nowhere(run.path, token, said)
+        with bench.injection("native code prints the token in two pieces, then crashes"):
+            run = RunDirectory(bench.folder / f"native-{number}")
+            run.path.mkdir()
+            _native(run, token)
+            _nowhere(run.path, token, " ".join(last_lines(run)))
         with bench.injection("the command line with a token in its settings"):
             runs = bench.folder / f"cli-{number}"
             arguments = ["-m", "tui", "train", "cpu-smoke", "--runs-dir", str(runs), "--detach", "--plain"]
@@ -50,6 +56,22 @@ def inject(bench: Bench) -> None:
             if runs.exists():
                 _nowhere(runs, token)
             assert done.returncode == 2, done.stderr
+
+
+def _native(run: RunDirectory, token: str) -> None:
+    """An engine as far as its supervisor sees it, which writes to its output past Python."""
+    program = (
+        "import os, sys, time; from engine import events; from engine.queue import EventWriter; "
+        "EventWriter(sys.argv[1] + '/events.jsonl').emit(events.EngineStarted(start_id='1', pid=os.getpid(), versions={}))\n"
+        "half = len(os.environ['HF_TOKEN']) // 2\n"
+        "os.write(1, b'libnccl: auth ' + os.environb[b'HF_TOKEN'][:half]); time.sleep(2.5)\n"
+        "os.write(2, os.environb[b'HF_TOKEN'][half:] + b' refused\\n'); os.abort()"
+    )
+    supervise = "import sys; from engine.supervise import main; main([sys.argv[1]], [sys.executable, '-c', *sys.argv[2:]])"
+    with open(run.engine_log, "ab") as log:
+        command = [sys.executable, "-c", supervise, str(run.path), program, str(run.path)]
+        run_to_end(command, cwd=PROJECT, env=os.environ | {"HF_TOKEN": token}, stdout=log, stderr=log)
+    assert b"refused" in run.engine_log.read_bytes() and of_type(run, events.EngineStopped)[-1].cause == "crash"
 
 
 def _hub_run(bench: Bench, name: str) -> RunDirectory:
