@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from engine import events
@@ -10,10 +11,11 @@ from engine.engine_log import last_lines
 from tests.engine_runs import all_events, of_type
 from tests.faults.bench import Bench
 from tests.faults.family import Family
+from tests.faults.memory_group import MemoryGroup
 from tests.faults.runs import new_run
 from tests.patience import ended
 
-TITLE = "segfault, abort, bus error, exit(7), SIGKILL, a limit on the host's memory: cause named, output kept, resumed"
+TITLE = "segfault, abort, bus error, exit(7), SIGKILL, memory limit, the kernel's kill for memory: cause named, output kept, resumed"
 SECONDS = 120
 EXPECTED = {
     "segfault": ("died", "crash", 139, "SIGSEGV"),
@@ -22,22 +24,29 @@ EXPECTED = {
     "exit": ("died", "exit", 7, "exit code 7"),
     "kill": ("died", "killed", 137, "SIGKILL"),
     "memory": ("failed", "", 1, "emory"),
+    "host": ("died", "host_memory", 137, "the host ran out of memory and its kernel killed the engine"),
 }
+HOST_BYTES = 3 << 29
+"""What a tiny run needs, and half a gigabyte for the fault to fill."""
 LAST_LINE = "the last line before the fault"
 
 
 def inject(bench: Bench) -> None:
     """Each end in the third step of a real run."""
-    for name in bench.some(list(EXPECTED), 2):
+    for name in bench.some([name for name in EXPECTED if name != "host"], 2):
         with bench.injection(name), Family() as family:
             _crash(bench, family, name)
             family.nothing_left()
+    with bench.injection("the kernel kills it for memory"), Family() as family, MemoryGroup(HOST_BYTES) as group:
+        _crash(bench, family, "host", group.join)
+        assert group.kills() == 1, "not the kernel's doing"
+        family.nothing_left()
 
 
-def _crash(bench: Bench, family: Family, name: str) -> None:
+def _crash(bench: Bench, family: Family, name: str, before: Callable[[], None] | None = None) -> None:
     reason, cause, code, says = EXPECTED[name]
     run = new_run(bench, name, train={"max_steps": 8})
-    left = ended(family.supervised(run, "tests.faults.faulty_engine", f"crash:{name}"), "the engine")
+    left = ended(family.supervised(run, "tests.faults.faulty_engine", f"crash:{name}", before=before), "the engine")
     last = all_events(run)[-1]
     assert left == code, f"exit code {left}"
     assert isinstance(last, events.EngineStopped) and (last.reason, last.cause, last.exit_code) == (reason, cause, code), last

@@ -6,6 +6,7 @@ Every byte that reaches the pseudo-terminal is held against a whitelist (`tests.
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,15 +14,15 @@ from tests.conftest import SHARED
 from tests.faults.bench import Bench
 from tests.faults.family import Family
 from tests.naughty import OWN, corpus, naughty_data, naughty_folders, naughty_run
-from tests.patience import Patience, run_to_end, wait_until
+from tests.patience import LOOK_EVERY_S, Patience, run_to_end, wait_until
 from tests.terminal import Terminal, settle
 from tests.whitelist import find_foreign
 
 TITLE = "naughty strings on every screen and in every command, bytes of the terminal against a whitelist"
 SECONDS = 240
 DOWN, LEFT, PAGE_UP, PAGE_DOWN, ESCAPE = "\x1b[B", "\x1b[D", "\x1b[5~", "\x1b[6~", "\x1b"
-NOTHING_S = 0.4
-"""A key that has drawn nothing after so long changes nothing."""
+NOTHING_S, AT_MOST_S = 0.3, 1.5
+"""A key that has drawn nothing after so long changes nothing; when it does after all, it is drawn together with the next."""
 SIZES = ((120, 40), (80, 24))
 
 
@@ -101,9 +102,10 @@ def _goes_to(terminal: Terminal, tab: str, *keys: str) -> None:
 def _press(terminal: Terminal, *keys: str) -> None:
     """One key after another, each drawn before the next."""
     for key in keys:
-        drawn, patience = len(terminal.raw), Patience(NOTHING_S)
+        drawn, patience, end = len(terminal.raw), Patience(NOTHING_S), time.monotonic() + AT_MOST_S
         terminal.press(key)
-        wait_until(lambda: len(terminal.raw) > drawn or patience.is_over(), "a drawing")  # noqa: B023 - asked at once
+        while len(terminal.raw) == drawn and not patience.is_over() and time.monotonic() < end:
+            time.sleep(LOOK_EVERY_S)
         settle(terminal, looks=2)
 
 

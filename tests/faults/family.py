@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.launch import PROJECT
@@ -29,12 +30,16 @@ class Family:
         for pid in self.alive():
             os.kill(pid, signal.SIGKILL)
 
-    def supervised(self, run: RunDirectory, module: str, *arguments: str) -> subprocess.Popen:
-        """`python -m MODULE RUN ARGUMENTS` as an engine under its supervisor, detached as `engine.launch` does it."""
+    def supervised(self, run: RunDirectory, module: str, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen:
+        """`python -m MODULE RUN ARGUMENTS` as an engine under its supervisor, detached as `engine.launch` does it.
+
+        before: called in the new process before it becomes the supervisor.
+        """
         with open(run.engine_log, "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", SUPERVISE, str(run.path), module, str(run.path), *arguments],
                 cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=os.environ | self.environment,
+                preexec_fn=before,  # noqa: PLW1509 - a few system calls, no lock is taken
             )  # fmt: skip
 
     def alive(self) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """`python -m tests.faults.faulty_engine RUN_DIR FAULT`: the real engine with one fault planted in it.
 
-crash:segfault, crash:abort, crash:bus, crash:exit, crash:kill, crash:memory: in the third step.  hang:PHASE: that phase never ends.
+crash:segfault, crash:abort, crash:bus, crash:exit, crash:kill, crash:memory, crash:host (more and more memory): in the third step.
+hang:PHASE: that phase never ends.
 flood: before each step some megabytes of output, split inside characters, one line of 50 MB among them.
 """
 
@@ -51,6 +52,10 @@ def _crash(which: str) -> None:
             os._exit(7)
         case "bus" | "kill":
             os.kill(os.getpid(), signal.SIGBUS if which == "bus" else signal.SIGKILL)
+        case "host":
+            held = []
+            while True:  # until the kernel ends it
+                held.append(b"\1" * (8 << 20))
         case "memory":
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), used + (64 << 20)))
