@@ -9,10 +9,8 @@ from engine.model_shape import ModelShape
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 
-def why_plain(shape: ModelShape, dropout: float, quantization: str, variant: str = "lora", sharded: bool = False) -> str | None:
+def why_plain(shape: ModelShape, quantization: str, variant: str = "lora", sharded: bool = False) -> str | None:
     """What keeps a run off the fused path, as "key = value" in any language; None when nothing does.  sharded: by fsdp2."""
-    if dropout > 0:
-        return f"lora.dropout = {dropout:g}"
     if variant == "dora":
         return f"lora.variant = {variant!r}"
     if quantization != "none":
@@ -22,9 +20,9 @@ def why_plain(shape: ModelShape, dropout: float, quantization: str, variant: str
     return shape.unlike_llama or None
 
 
-def runs_fused(shape: ModelShape, dropout: float, quantization: str, variant: str = "lora") -> bool:
+def runs_fused(shape: ModelShape, quantization: str, variant: str = "lora") -> bool:
     """Whether the run takes the fused path."""
-    return why_plain(shape, dropout, quantization, variant) is None
+    return why_plain(shape, quantization, variant) is None
 
 
 def stacked_weights(shape: ModelShape) -> int:

@@ -119,7 +119,7 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
 
 def forecast(shape: ModelShape, work: Workload) -> Forecast:
     """Memory of one process at its peak."""
-    fused = runs_fused(shape, work.dropout, work.quantization, work.variant)
+    fused = runs_fused(shape, work.quantization, work.variant)
     kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused)
     tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules) / work.shards
     activations = shape.num_layers * tokens * (BYTES[work.precision] * shape.hidden_size if work.gradient_checkpointing else kept)

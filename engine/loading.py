@@ -153,8 +153,8 @@ def prepare_training(
     """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart."""
     base = model.get_base_model()
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
-    plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), lora.dropout, quantization, lora.variant, sharded)
-    fused = fuse(model, gradient_checkpointing) if plain_because is None else None
+    plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), quantization, lora.variant, sharded)
+    fused = fuse(model, lora.dropout, gradient_checkpointing) if plain_because is None else None
     if gradient_checkpointing:
         _recompute(base)
     for module in model.modules():

@@ -153,7 +153,7 @@ def _setting_notes(case: Case, way: Option) -> list[Note]:
     if way.fits and way.chunk_bytes == SMALL_CHUNK_BYTES:
         notes.append(note("loss_chunks_smaller"))
     lora = case.config.lora
-    if why := why_plain(case.shape, lora.dropout, case.config.model.quantization, lora.variant, way.strategy == "fsdp2"):
+    if why := why_plain(case.shape, case.config.model.quantization, lora.variant, way.strategy == "fsdp2"):
         notes.append(note("plain_layers", why=why))
     return notes
 

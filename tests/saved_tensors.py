@@ -19,13 +19,15 @@ def saved_bytes_of_a_layer(family: str, precision: str, dropout: float, fused: b
     return (four - two) / 2, shape, TOKENS
 
 
-def trained_model(family: str, layers: int, precision: str, dropout: float) -> tuple[loading.LoadedModel, ModelShape]:
+def trained_model(
+    family: str, layers: int, precision: str, dropout: float = 0.0, variant: str = "lora"
+) -> tuple[loading.LoadedModel, ModelShape]:
     """A small model with its adapter, as the engine prepares it for training."""
     kind, head_dim = (Qwen3Config, 32) if family == "qwen3" else (LlamaConfig, 16)
     config = kind(**SIZES, num_hidden_layers=layers, head_dim=head_dim)
     base = AutoModelForCausalLM.from_config(config, dtype=loading.DTYPES[precision], attn_implementation=attention.NAME)
     base.requires_grad_(False)
-    lora = Lora(dropout=dropout)
+    lora = Lora(dropout=dropout, variant=variant)
     adapted = loading.add_adapter(base, lora, "test", 0)
     model = loading.prepare_training(adapted, lora, torch.device("cpu"), precision, gradient_checkpointing=False)
     return model, ModelShape.from_config(config.to_dict())

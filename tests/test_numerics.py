@@ -11,6 +11,8 @@ from data.examples import ANSWER, MASKED, THINKING, Example, ExampleSettings, bu
 from data.tokenizer import load_tokenizer
 from engine import config as schema
 from engine.batches import build_micro_batch
+from engine.fused.dropout import Dropout
+from engine.fused.projections import Adapter, Projections
 from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
 from engine.train_step import Updater, backward, part_sums, read_sums
 from tests.tiny_models import FAMILIES, tiny_model
@@ -193,12 +195,57 @@ def test_generation_sees_what_the_whole_model_sees(family):
     torch.testing.assert_close(torch.stack(got), wanted[19:], rtol=1e-4, atol=1e-5)
 
 
-def test_dropout_and_the_fused_path_exclude_each_other(family):
-    """Dropout draws other inputs for each adapter, so it is trained by peft's own layers, and the reason is kept for the user."""
-    plain = _model(family, dropout=0.1)
+@pytest.mark.parametrize("wants_dx", [True, False])
+def test_fused_dropout_is_that_of_autograd_with_the_same_draw(wants_dx):
+    """Two adapters on one input, half of it dropped: output and gradients are those of the plain formula with the same zeroes."""
+    torch.manual_seed(3)
+    x, weight = torch.randn(40, 24, requires_grad=True), torch.randn(20, 24)
+    adapters = [Adapter(torch.randn(4, 24, requires_grad=True), torch.randn(size, 4, requires_grad=True), 2.0) for size in (12, 8)]
+    dropout = Dropout(0.5, seed=7)
+    fused = Projections(weight, None, [12, 8], adapters)
+    dropped = x * dropout.factors(x)
+    wanted = x @ weight.t() + torch.cat([2.0 * dropped @ adapter.a.t() @ adapter.b.t() for adapter in adapters], dim=1)
+    dy = torch.randn_like(wanted)
+    gradients = torch.autograd.grad(wanted, [x, *fused.parameters], dy)
+    with torch.no_grad():
+        y, inner = fused.forward(x, dropout)
+        dx, d_parameters = fused.backward(x, inner, dy, dropout, wants_dx)
 
-    assert plain.fused is None and plain.plain_because == "lora.dropout = 0.1"
-    assert _model(family).plain_because is None
+    torch.testing.assert_close(y, wanted.detach())
+    torch.testing.assert_close(d_parameters, list(gradients[1:]))
+    assert torch.allclose(dx, gradients[0], rtol=1e-4, atol=1e-5) if wants_dx else dx is None
+
+
+def test_dropout_drops_the_asked_share_and_keeps_the_mean():
+    """A tenth of the inputs is zeroed, the rest scaled so that the mean stays; another place of the layer draws anew."""
+    x = torch.ones(1000, 200)
+    factors = Dropout(0.1, seed=5).factors(x)
+
+    assert (factors == 0).float().mean().item() == pytest.approx(0.1, abs=0.003)
+    assert factors.mean().item() == pytest.approx(1.0, abs=0.003)
+    assert not torch.equal(factors, Dropout(0.1, seed=5).at(1).factors(x))
+
+
+def test_dropout_is_drawn_for_a_step_again_in_recomputation_and_not_at_all_in_evaluation(family):
+    """Checkpointing changes no gradient, another seed does; in evaluation mode the model is the one without dropout."""
+
+    def step(seed: int, **settings: object) -> dict[str, torch.Tensor]:
+        model = _model(family, **settings)
+        torch.manual_seed(seed)
+        return _ours(model, [_examples(family)])[1]
+
+    kept, again, other = step(1, dropout=0.3), step(1, dropout=0.3, checkpointing=True), step(2, dropout=0.3)
+    dropping, without = _model(family, dropout=0.3), _model(family)
+    dropping.peft.eval()
+    batch = build_micro_batch(_examples(family), CPU)
+    with torch.no_grad():
+        hidden = [model.hidden(batch.input_ids, batch.position_ids, batch.lengths, batch.rows) for model in (dropping, without)]
+
+    assert dropping.fused is not None
+    for name, gradient in kept.items():
+        torch.testing.assert_close(again[name], gradient, rtol=1e-5, atol=1e-7)
+    assert any(not torch.allclose(other[name], gradient, rtol=0.01) for name, gradient in kept.items())
+    assert torch.equal(*hidden)
 
 
 def test_part_sums_stay_exact_over_many_tokens():

@@ -14,6 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from engine.attention import packed_attention
+from engine.fused.dropout import Dropout, draws
 from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
 from engine.fused.projections import Adapter, Projections
@@ -29,10 +30,11 @@ class Layer:
     window: int | None
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None, seen: "KeysAndValues | None" = None
-    ) -> Tensor:
+        self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None = None,
+        dropout: Dropout | None = None, seen: "KeysAndValues | None" = None,
+    ) -> Tensor:  # fmt: skip
         """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs."""
-        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
+        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, dropout))
         if seen is not None:
             seen.add(k, v)
         scaling = self.attention.scaling
@@ -40,12 +42,12 @@ class Layer:
         attended = attended.reshape(len(x), -1)
         if rows is not None:
             attended, x = attended.index_select(0, rows), x.index_select(0, rows)
-        return attention_output(self.after, attended, x)
+        return attention_output(self.after, attended, x, dropout)
 
     def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "KeysAndValues") -> Tensor:
         """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
         if seen.keys is None:
-            return self.forward(x, cos, sin, (len(x),), None, seen)
+            return self.forward(x, cos, sin, (len(x),), seen=seen)
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
         seen.add(k, v)
         since = -(self.window or 0)
@@ -70,7 +72,9 @@ class KeysAndValues:
 class FusedDecoder:
     """Hidden states of the supervised positions, by the fused layers."""
 
-    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], checkpointing: bool):
+    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, checkpointing: bool):
+        """dropout: probability in front of each adapter, while `decoder` is in training mode."""
+        self._decoder, self._dropout = decoder, dropout
         self._embed, self._rotary = decoder.embed_tokens, decoder.rotary_emb
         self._norm, self._layers = _norm(decoder.norm), layers
         self.checkpointing = checkpointing
@@ -82,12 +86,12 @@ class FusedDecoder:
     def hidden(self, x: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) normalised last states of `rows`.  x: (T, D), embedded.  position_ids: (1, T).  The last layer's MLP sees only `rows`."""
         cos, sin = self._positions(x, position_ids)
-        for layer in self._layers:
+        for layer, dropout in zip(self._layers, draws(self._dropout if self._decoder.training else 0, len(self._layers)), strict=True):
             chosen = rows if layer is self._layers[-1] else None
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer.forward, x, cos, sin, lengths, chosen, use_reentrant=False, preserve_rng_state=False)
+                x = checkpoint(layer.forward, x, cos, sin, lengths, chosen, dropout, use_reentrant=False, preserve_rng_state=False)
             else:
-                x = layer.forward(x, cos, sin, lengths, chosen)
+                x = layer.forward(x, cos, sin, lengths, chosen, dropout)
         return _Norm.apply(self._norm, x)
 
     def new_memory(self) -> list[KeysAndValues]:
@@ -110,10 +114,10 @@ class FusedDecoder:
         return cos[0, :, None, :half], sin[0, :, None, :half]
 
 
-def fuse(model: PeftModel, checkpointing: bool) -> FusedDecoder:
+def fuse(model: PeftModel, dropout: float, checkpointing: bool) -> FusedDecoder:
     """The fused decoder over `model`'s own weights, which are stacked in memory; only for one that `why_plain` has nothing against."""
     decoder = model.get_base_model().get_decoder()
-    return FusedDecoder(decoder, [_layer(layer) for layer in decoder.layers], checkpointing)
+    return FusedDecoder(decoder, [_layer(layer) for layer in decoder.layers], dropout, checkpointing)
 
 
 def _layer(layer: nn.Module) -> Layer:

@@ -1,7 +1,7 @@
 """The two halves of a decoder layer around its attention, as autograd functions that keep only what their backward needs.
 
 Attention itself stays with PyTorch's kernel between them. Kept for a token of a layer: its input, queries, keys and values, the
-attention's output, the state between the halves, and gate and up; norms and the MLP's product are computed again.
+attention's output, the state between the halves, and gate and up; norms, the MLP's product and dropout are computed again.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.fused.dropout import Dropout
 from engine.fused.elementwise import RMSNorm, rotate_, swiglu, swiglu_backward
 from engine.fused.projections import Projections
 
@@ -36,22 +37,34 @@ class AttentionOutput:
     down: Projections
 
 
-def attention_input(part: AttentionInput, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+ATTENTION_INPUT, OUTPUT, GATE_UP, DOWN = range(4)
+"""Places of a layer where its adapters read, for `Dropout.at`."""
+
+
+def attention_input(
+    part: AttentionInput, x: Tensor, cos: Tensor, sin: Tensor, dropout: Dropout | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values, turned by position.  x: (T, D).  cos, sin: (T, 1, d / 2).  Returns three (T, heads, d)."""
-    return _AttentionInput.apply(part, cos, sin, x, *part.projections.parameters)
+    return _AttentionInput.apply(part, _at(dropout, ATTENTION_INPUT), cos, sin, x, *part.projections.parameters)
 
 
-def attention_output(part: AttentionOutput, attended: Tensor, residual: Tensor) -> Tensor:
+def attention_output(part: AttentionOutput, attended: Tensor, residual: Tensor, dropout: Dropout | None = None) -> Tensor:
     """The layer's output (T, D).  attended: (T, H · d).  residual: (T, D), the layer's input."""
     parameters = [*part.output.parameters, *part.gate_up.parameters, *part.down.parameters]
-    return _AttentionOutput.apply(part, attended, residual, *parameters)
+    return _AttentionOutput.apply(part, dropout, attended, residual, *parameters)
+
+
+def _at(dropout: Dropout | None, place: int) -> Dropout | None:
+    return dropout and dropout.at(place)
 
 
 class _AttentionInput(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, part: AttentionInput, cos: Tensor, sin: Tensor, x: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, part: AttentionInput, dropout: Dropout | None, cos: Tensor, sin: Tensor, x: Tensor, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
         normal, inverse = part.norm.forward(x)
-        y, inner = part.projections.forward(normal)
+        y, inner = part.projections.forward(normal, dropout)
         q, k, v = y.view(len(x), -1, part.head_dim).split(part.heads, dim=1)
         kept: tuple[Tensor | None, ...] = (None, None, None, None)
         if part.q_norm is not None and part.k_norm is not None:
@@ -59,7 +72,7 @@ class _AttentionInput(torch.autograd.Function):
             q, q_inverse = part.q_norm.forward(raw_q)
             k, k_inverse = part.k_norm.forward(raw_k)
             kept = (raw_q, q_inverse, raw_k, k_inverse)
-        ctx.part = part
+        ctx.part, ctx.dropout = part, dropout
         ctx.save_for_backward(x, inverse, inner, cos, sin, *kept)
         return rotate_(q, cos, sin), rotate_(k, cos, sin), v
 
@@ -76,32 +89,36 @@ class _AttentionInput(torch.autograd.Function):
             dq.copy_(part.q_norm.backward(raw_q, q_inverse, dq))
             dk.copy_(part.k_norm.backward(raw_k, k_inverse, dk))
         normal = part.norm.apply(x, inverse)
-        wants_dx = ctx.needs_input_grad[3]
-        d_normal, d_parameters = part.projections.backward(normal, inner, dy.view(len(x), -1), wants_dx)
+        wants_dx = ctx.needs_input_grad[4]
+        d_normal, d_parameters = part.projections.backward(normal, inner, dy.view(len(x), -1), ctx.dropout, wants_dx)
         dx = part.norm.backward(x, inverse, d_normal) if d_normal is not None else None
-        return None, None, None, dx, *d_parameters
+        return None, None, None, None, dx, *d_parameters
 
 
 class _AttentionOutput(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, part: AttentionOutput, attended: Tensor, residual: Tensor, *parameters: Tensor) -> Tensor:
-        middle, output_inner = part.output.forward(attended)
+    def forward(
+        ctx: Any, part: AttentionOutput, dropout: Dropout | None, attended: Tensor, residual: Tensor, *parameters: Tensor
+    ) -> Tensor:
+        middle, output_inner = part.output.forward(attended, _at(dropout, OUTPUT))
         middle += residual
         normal, inverse = part.norm.forward(middle)
-        gate_up, gate_up_inner = part.gate_up.forward(normal)
-        y, down_inner = part.down.forward(swiglu(gate_up))
-        ctx.part = part
+        gate_up, gate_up_inner = part.gate_up.forward(normal, _at(dropout, GATE_UP))
+        y, down_inner = part.down.forward(swiglu(gate_up), _at(dropout, DOWN))
+        ctx.part, ctx.dropout = part, dropout
         ctx.save_for_backward(attended, output_inner, middle, inverse, gate_up, gate_up_inner, down_inner)
         return y.add_(middle)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         part: AttentionOutput = ctx.part
+        dropout: Dropout | None = ctx.dropout
         attended, output_inner, middle, inverse, gate_up, gate_up_inner, down_inner = ctx.saved_tensors
         (dy,) = gradients
-        d_product, d_down = part.down.backward(swiglu(gate_up), down_inner, dy)
+        d_product, d_down = part.down.backward(swiglu(gate_up), down_inner, dy, _at(dropout, DOWN))
         normal = part.norm.apply(middle, inverse)
-        d_normal, d_gate_up = part.gate_up.backward(normal, gate_up_inner, swiglu_backward(gate_up, d_product))
+        d_stacked = swiglu_backward(gate_up, d_product)
+        d_normal, d_gate_up = part.gate_up.backward(normal, gate_up_inner, d_stacked, _at(dropout, GATE_UP))
         d_middle = part.norm.backward(middle, inverse, d_normal).add_(dy)
-        d_attended, d_output = part.output.backward(attended, output_inner, d_middle)
-        return None, d_attended, d_middle, *d_output, *d_gate_up, *d_down
+        d_attended, d_output = part.output.backward(attended, output_inner, d_middle, _at(dropout, OUTPUT))
+        return None, None, d_attended, d_middle, *d_output, *d_gate_up, *d_down

@@ -1,7 +1,7 @@
 """Linear maps that share one input, each a frozen weight with or without a LoRA adapter, as one product forwards and backwards.
 
 The base is frozen, so no gradient of its weights exists; gradients are computed for the adapters and, where asked, the input.
-Not here: which modules belong together (`engine.fused.layers`), dropout (the plain path trains that).
+Not here: which modules belong together (`engine.fused.decoder`).
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.fused.dropout import Dropout
 from engine.fused.products import times_transposed
 
 
@@ -40,18 +41,20 @@ class Projections:
         """Trainable tensors: A and B of each adapter in turn, as `backward` gives their gradients."""
         return [tensor for _, adapter in self._adapted for tensor in (adapter.a, adapter.b)]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, dropout: Dropout | None = None) -> tuple[Tensor, Tensor | None]:
         """x: (T, in).  Returns y (T, out) and the adapters' inner states (T, sum of r), which `backward` needs."""
         y = times_transposed(x, self.weight, self.bias)
         if not self._adapted:
             return y, None
-        inner = torch.mm(x, self._stacked_a(x.dtype).t())
+        inner = torch.mm(x if dropout is None else x * dropout.factors(x), self._stacked_a(x.dtype).t())
         for (rows, adapter), part in zip(self._adapted, self._parts(inner), strict=True):
             y[:, rows].addmm_(part, adapter.b.to(x.dtype).t(), alpha=adapter.scale)
         return y, inner
 
-    def backward(self, x: Tensor, inner: Tensor | None, dy: Tensor, wants_dx: bool = True) -> tuple[Tensor | None, list[Tensor]]:
-        """Gradients of the input (T, in), None unless wanted, and of `parameters`.  x, inner: of the forward pass.  dy: (T, out)."""
+    def backward(
+        self, x: Tensor, inner: Tensor | None, dy: Tensor, dropout: Dropout | None = None, wants_dx: bool = True
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """Gradients of the input (T, in), None unless wanted, and of `parameters`.  dy: (T, out).  The rest as in the forward pass."""
         dx = times_transposed(dy, self.weight.t()) if wants_dx else None
         if inner is None:
             return dx, []
@@ -61,9 +64,12 @@ class Projections:
             torch.mm(dy[:, rows], adapter.b.to(dy.dtype) * adapter.scale, out=d_part)
             # The narrow side first: the other order is up to twice as slow on a CPU.
             gradients.append(torch.mm(part.t(), dy[:, rows]).t().float().mul_(adapter.scale))
-        d_a = torch.mm(d_inner.t(), x).float()
-        if dx is not None:
+        factors = None if dropout is None else dropout.factors(x)
+        d_a = torch.mm(d_inner.t(), x if factors is None else x * factors).float()
+        if dx is not None and factors is None:
             dx.addmm_(d_inner, self._stacked_a(x.dtype))
+        elif dx is not None:
+            dx.addcmul_(torch.mm(d_inner, self._stacked_a(x.dtype)), factors)
         return dx, [tensor for pair in zip(d_a.split([a.a.shape[0] for _, a in self._adapted]), gradients, strict=True) for tensor in pair]
 
     def _stacked_a(self, dtype: torch.dtype) -> Tensor:

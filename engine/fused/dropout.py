@@ -1,0 +1,35 @@
+"""Dropout in front of adapters, drawn again in backward from a seed instead of kept.
+
+One draw serves all adapters that share an input (queries, keys and values; gate and up), where peft draws for each of them:
+every input of an adapter is dropped as often, and the mean over draws is the same.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """probability: with which an adapter does not see an input.  seed: equal seeds drop the same."""
+
+    probability: float
+    seed: int
+
+    def at(self, place: int) -> "Dropout":
+        """The draw for one of the inputs of a layer, independent of its others."""
+        return replace(self, seed=self.seed + place)
+
+    def factors(self, x: Tensor) -> Tensor:
+        """Like x: 0 where an input is dropped, elsewhere 1 / (1 - probability), so that the mean stays."""
+        generator = torch.Generator(x.device).manual_seed(self.seed)
+        kept = 1 - self.probability
+        return torch.empty_like(x).bernoulli_(kept, generator=generator).div_(kept)
+
+
+def draws(probability: float, layers: int) -> list[Dropout | None]:
+    """A draw for each layer from PyTorch's random state, which steps are seeded with; nothing is drawn, and none, at probability 0."""
+    if probability == 0:
+        return [None] * layers
+    return [Dropout(probability, seed) for seed in torch.randint(2**62, (layers,)).tolist()]
