@@ -387,3 +387,16 @@ async def test_a_finished_run_is_made_longer_and_goes_on(tmp_path, monkeypatch):
         await until(pilot, lambda: asked)
 
         assert asked == [["train.num_epochs=3"]]
+
+
+@pytest.mark.parametrize("size", [SMALL, (120, 40)])
+async def test_a_spike_is_told_with_the_records_that_caused_it(tmp_path, size):
+    """Whole in the log, in the user's language first; the line above counts warnings on every view."""
+    text = "step 30: loss 9.120 leaps above the usual 2.310; its records: palace.jsonl:88 (loss 12.30), palace.jsonl:7 (loss 3.10)"
+    run = make_run(tmp_path, "a", [*TRAINED, events.Warning(code="loss_spike", text=text)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=size) as pilot:
+            await until_shown(pilot, "warnings: 1")
+            await pilot.press(*("v" if size == SMALL else ""))
+
+            await until_shown(pilot, "palace.jsonl:88", "palace.jsonl:7", "9.120")
