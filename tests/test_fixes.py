@@ -76,6 +76,16 @@ def test_conversion_needs_opencc_or_says_so():
     assert {offer.code for offer in offers({"a": "密碼學"})}.isdisjoint(ON_REQUEST)
 
 
+def test_a_record_is_taken_into_traditional_and_back():
+    """On request and by OpenCC's words: 头发 is no 頭發; the script is told afterwards, and nothing is lost on the way."""
+    pytest.importorskip("opencc")
+    record = {"instruction": "软件里的密钥", "output": "长度为128位，头发、发展。"}
+    there = applied(record, offers(record, ["to_traditional"]))
+    back = applied(there, offers(there, ["to_simplified"]))
+
+    assert there["output"] == "長度爲128位，頭髮、發展。" and script_of(there["instruction"]) == "traditional" and back == record
+
+
 @pytest.mark.parametrize(
     "text", ["密码学是研究", "SM4 分组密码算法，分组长度 128 位", "it’s done", "дорогая", "naïve façade"]
 )

@@ -406,6 +406,20 @@ def test_a_record_without_end_is_told(tmp_path, monkeypatch):
     assert len(dataset.records) == 6 and [(fault.line, fault.code) for fault in dataset.faults] == [(4, "too_long")]
 
 
+@pytest.mark.parametrize("name", ["alpaca_zh_demo.json", "sharegpt_zh_1K_format.jsonl"])
+def test_a_parquet_file_gives_the_records_of_the_json_it_was_made_of(shared_data, tmp_path, name):
+    """Turns, faults and layout are equal, whatever the container."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    original = read_file(shared_data / name)
+    raws = [original.raw_at(position) for position in range(original.values)]
+    parquet.write_table(pyarrow.Table.from_pylist(raws), tmp_path / "d.parquet")
+    read = read_file(tmp_path / "d.parquet")
+
+    assert [one.conversation for one in read.records] == [one.conversation for one in original.records]
+    assert [one.code for one in read.faults] == [one.code for one in original.faults]
+    assert (read.container, read.format, read.values) == ("parquet", original.format, original.values)
+
+
 def test_a_parquet_file_without_pyarrow_is_told_with_the_cure(tmp_path):
     """Where pyarrow is installed the rows are read instead."""
     try:
