@@ -38,6 +38,8 @@ def inject(bench: Bench) -> None:
             one_kill(bench, f"kill-{number}", strategy, part, signal.SIGKILL, expected)
     with bench.injection("ddp: rank 1 halted"):
         one_kill(bench, "halt", "ddp", "rank 1", signal.SIGSTOP, expected)
+    with bench.injection("ddp: HUP to launcher and ranks, INT to rank 1, then TERM to rank 0"):
+        polite_signals(bench, expected)
 
 
 def undisturbed_without_dropout(bench: Bench) -> RunDirectory:
@@ -54,14 +56,32 @@ def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, exp
     os.kill(parts[part], number)
     began = time.monotonic()
     ended(engine, "the engine")
-    bench.note(f"{part} ended after {time.monotonic() - began:.1f} s")
-    left = [psutil.Process(pid) for pid in parts.values() if psutil.pid_exists(pid)]
-    assert not psutil.wait_procs(left, timeout=REAPED_WITHIN_S)[1], "a process is left"
+    bench.note(f"{strategy} after {part} {time.monotonic() - began:.1f} s")
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in parts.values()), "every part to be gone", REAPED_WITHIN_S)
     stopped = all_events(run)[-1]
     assert isinstance(stopped, events.EngineStopped) and stopped.reason in ("failed", "died"), stopped
     if part.startswith("rank"):
         assert part in stopped.error, stopped.error
     assert ended(launch_engine(run), "the engine") == 0
+    assert close(losses(run), expected), "other losses than one process"
+
+
+def polite_signals(bench: Bench, expected: dict[int, float]) -> None:
+    """A hang-up is nobody's end, and what the first rank hears ends all of them after the same step, with a checkpoint."""
+    run = new_run(bench, "polite", parallel={"strategy": "ddp", "num_gpus": 2}, **PLAIN)
+    engine = launch_engine(run)
+    wait_until(lambda: losses(run), "a step")
+    parts = parts_of(run)
+    for part in ("launcher", "rank 0", "rank 1"):
+        os.kill(parts[part], signal.SIGHUP)
+    os.kill(parts["rank 1"], signal.SIGINT)
+    at = max(losses(run))
+    wait_until(lambda: max(losses(run)) > at, "another step")
+    os.kill(parts["rank 0"], signal.SIGTERM)
+    code, last = ended(engine, "the engine"), all_events(run)[-1]
+    assert isinstance(last, events.EngineStopped) and (last.reason, code) == ("interrupted", 130), last
+    assert run.checkpoint(last.step).is_dir() and not any(psutil.pid_exists(pid) for pid in parts.values())
+    assert ended(launch_engine(run), "the resumed engine") == 0
     assert close(losses(run), expected), "other losses than one process"
 
 
