@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from engine.manifest import newest_verified
 from engine.queue import Tail
 from engine.reporter import Reporter
 from engine.run_directory import RunDirectory
+from tests.patience import wait_until
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "model": {"precision": "fp32"},
@@ -92,3 +94,23 @@ def of_type(run: RunDirectory, kind: type[T]) -> list[T]:
 def losses(run: RunDirectory) -> dict[int, float]:
     """The last loss reported for each step; steps done twice keep the later one."""
     return {event.step: event.loss for event in of_type(run, events.Step)}
+
+
+class Counting:
+    """How many events of each kind a run has by now, read on from where the last look ended: cheap for long logs."""
+
+    def __init__(self, run: RunDirectory):
+        self._tail, self._counts = Tail(run.events, events.decode), Counter[type]()
+
+    def of(self, kind: type) -> int:
+        """Events of `kind` so far."""
+        while batch := self._tail.read():
+            self._counts.update(type(event) for event in batch)
+        return self._counts[kind]
+
+
+def first_step(run: RunDirectory, process: subprocess.Popen) -> None:
+    """Wait until `run` trains. Fails at once, with the end of its log, when `process` ends before."""
+    wait_until(lambda: of_type(run, events.Step) or process.poll() is not None, "a step")
+    log = run.engine_log.read_text(errors="replace")[-1000:] if run.engine_log.exists() else ""
+    assert of_type(run, events.Step), f"ended with {process.returncode} before its first step: {log}"

@@ -6,7 +6,7 @@ import signal
 from engine import events
 from engine.launch import send
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, of_type
+from tests.engine_runs import all_events, first_step, of_type
 from tests.faults.bench import Bench
 from tests.faults.family import Family
 from tests.faults.runs import new_run
@@ -37,7 +37,7 @@ def _watched(bench: Bench, family: Family, run: RunDirectory, part: str, number:
     run.path.mkdir()
     run.config.touch()
     supervisor = family.supervised(run, "tests.faults.talker")
-    wait_until(lambda: of_type(run, events.Step), "a step")
+    first_step(run, supervisor)
     terminal = Terminal(["--lang", "en", "attach", str(run.path)], bench.folder, 100, 30, **family.environment)
     terminal.wait_for("training")
     engine = run.holder()
@@ -73,7 +73,7 @@ def _launcher(bench: Bench, family: Family, run: RunDirectory, part: str, number
     made = new_run(bench, f"settings-{number.name}", train={"max_steps": 100_000, "num_epochs": 10_000})
     arguments = ["--lang", "en", "--runs-dir", str(bench.folder), "train", str(_preset(made)), "--name", run.name, "--plain"]
     terminal = Terminal(arguments, bench.folder, 100, 30, **family.environment)
-    wait_until(lambda: of_type(run, events.Step), "a step")
+    first_step(run, terminal.process)
     os.kill(terminal.process.pid, number)
     if number == signal.SIGINT:
         ended(terminal.process, "the console")

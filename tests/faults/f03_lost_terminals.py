@@ -10,7 +10,7 @@ import subprocess
 from engine import events
 from engine.launch import send
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, of_type
+from tests.engine_runs import Counting, all_events, first_step, of_type
 from tests.faults.bench import Bench
 from tests.faults.family import Family
 from tests.patience import ended, wait_until
@@ -30,14 +30,15 @@ def inject(bench: Bench) -> None:
     run.config.touch()
     with Family() as family:
         supervisor = family.supervised(run, "tests.faults.talker")
-        wait_until(lambda: of_type(run, events.Step), "a step")
+        first_step(run, supervisor)
+        counting = Counting(run)
         for number in range(bench.count(3, 50)):
             if not bench.in_time():
                 bench.note(f"ended by the clock after {number} terminals")
                 break
             end = bench.random.choice(ENDS)
             with bench.injection(f"terminal {number}: {end}"):
-                _watch_and_lose(bench, family, run, end)
+                _watch_and_lose(bench, family, run, counting, end)
                 sent += 1
         if shutil.which("tmux"):
             with bench.injection("tmux detached and attached again"):
@@ -53,18 +54,18 @@ def inject(bench: Bench) -> None:
     bench.note(f"{len(numbers)} events")
 
 
-def _watch_and_lose(bench: Bench, family: Family, run: RunDirectory, end: str) -> None:
+def _watch_and_lose(bench: Bench, family: Family, run: RunDirectory, counting: Counting, end: str) -> None:
     terminal = Terminal(["--lang", "en", "attach", str(run.path)], bench.folder, 120, 40, **family.environment)
     os.write(terminal._master, OLD_MOUSE)
     try:
-        written = len(of_type(run, events.Warning))
+        written = counting.of(events.Warning)
         wait_until(lambda: _newest(terminal) >= written or terminal.process.poll() is not None, "the newest event on screen")
         jumps = _jumps(terminal) and _jumps(terminal)
         assert not jumps, f"the log jumps: {jumps}"
         assert "missing" not in terminal.text, "events are said to be missing"
-        answered = len(of_type(run, events.CommandDone))
+        answered = counting.of(events.CommandDone)
         terminal.press("k")
-        wait_until(lambda: len(of_type(run, events.CommandDone)) > answered, "the answer to this console's command")
+        wait_until(lambda: counting.of(events.CommandDone) > answered, "the answer to this console's command")
         if end == "kill":
             terminal.process.kill()
         elif end == "hang up":

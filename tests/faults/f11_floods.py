@@ -10,7 +10,7 @@ from pathlib import Path
 from engine import events
 from engine.engine_log import last_lines
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, losses, of_type
+from tests.engine_runs import Counting, all_events, losses, of_type
 from tests.faults.bench import Bench
 from tests.faults.family import Family
 from tests.faults.runs import new_run
@@ -61,9 +61,10 @@ def _halted_console(bench: Bench, family: Family) -> None:
     supervisor = family.supervised(run, "engine")
     terminal = Terminal(["--lang", "en", "attach", str(run.path)], bench.folder, 100, 30, **family.environment)
     terminal.wait_for("training")
-    before, _ = _step_time(run, 2.0)
+    counting = Counting(run)
+    before, _ = _step_time(run, counting, 2.0)
     os.kill(terminal.process.pid, signal.SIGSTOP)
-    during, steps = _step_time(run, halted_s)
+    during, steps = _step_time(run, counting, halted_s)
     os.kill(terminal.process.pid, signal.SIGCONT)
     newest = of_type(run, events.Step)[-1].step
     wait_until(lambda: _shown_step(terminal) >= newest, "the newest step on screen")
@@ -80,18 +81,13 @@ def _halted_console(bench: Bench, family: Family) -> None:
     bench.note(f"console halted {halted_s} s: {steps} steps, time of a step × {ratio:.2f}")
 
 
-def _step_time(run: RunDirectory, seconds: float) -> tuple[float, int]:
+def _step_time(run: RunDirectory, counting: Counting, seconds: float) -> tuple[float, int]:
     """Seconds a step takes, and how many are taken, in the next `seconds` or longer. Waiting for a core is left out, other waiting not."""
     engine = run.holder()
-    first, began, queued = _steps(run), time.monotonic(), _queued_s(engine)
-    wait_until(lambda: time.monotonic() > began + seconds and _steps(run) > first + 5, "steps", seconds + PATIENCE_S)
-    steps = _steps(run) - first
+    first, began, queued = counting.of(events.Step), time.monotonic(), _queued_s(engine)
+    wait_until(lambda: time.monotonic() > began + seconds and counting.of(events.Step) > first + 5, "steps", seconds + PATIENCE_S)
+    steps = counting.of(events.Step) - first
     return (time.monotonic() - began - (_queued_s(engine) - queued)) / steps, steps
-
-
-def _steps(run: RunDirectory) -> int:
-    """The newest step."""
-    return next(event.step for event in reversed(all_events(run)) if isinstance(event, events.Step))
 
 
 def _queued_s(pid: int) -> float:

@@ -9,7 +9,7 @@ import sys
 from engine import events
 from engine.launch import send
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, losses, of_type
+from tests.engine_runs import all_events, first_step, losses, of_type
 from tests.faults.bench import Bench, NotHere
 from tests.faults.family import Family
 from tests.faults.runs import new_run
@@ -61,7 +61,7 @@ def _two_consoles(bench: Bench, family: Family) -> None:
     run.path.mkdir()
     run.config.touch()
     supervisor = family.supervised(run, "tests.faults.talker")
-    wait_until(lambda: losses(run), "a step")
+    first_step(run, supervisor)
     consoles = [Terminal(["--lang", "en", "attach", str(run.path)], bench.folder, 110, 32, **family.environment) for _ in range(2)]
     for console in consoles:
         console.wait_for("training")

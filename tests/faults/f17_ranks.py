@@ -11,7 +11,7 @@ import psutil
 from engine import events
 from engine.launch import launch_engine
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, losses
+from tests.engine_runs import all_events, first_step, losses
 from tests.faults.bench import Bench, NotHere
 from tests.faults.runs import SETTINGS, new_run, undisturbed
 from tests.patience import ended, wait_until
@@ -51,7 +51,8 @@ def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, exp
     run = new_run(bench, name, parallel={"strategy": strategy, "num_gpus": 2}, **PLAIN)
     at = bench.random.randrange(1, SETTINGS["train"]["max_steps"] - 2)
     engine = launch_engine(run)
-    wait_until(lambda: max(losses(run), default=0) >= at, f"step {at}")
+    first_step(run, engine)
+    wait_until(lambda: max(losses(run)) >= at or engine.poll() is not None, f"step {at}")
     parts = parts_of(run)
     os.kill(parts[part], number)
     began = time.monotonic()
@@ -70,7 +71,7 @@ def polite_signals(bench: Bench, expected: dict[int, float]) -> None:
     """A hang-up is nobody's end, and what the first rank hears ends all of them after the same step, with a checkpoint."""
     run = new_run(bench, "polite", parallel={"strategy": "ddp", "num_gpus": 2}, **PLAIN)
     engine = launch_engine(run)
-    wait_until(lambda: losses(run), "a step")
+    first_step(run, engine)
     parts = parts_of(run)
     for part in ("launcher", "rank 0", "rank 1"):
         os.kill(parts[part], signal.SIGHUP)
