@@ -22,10 +22,15 @@ class Dropout:
         return replace(self, seed=self.seed + place)
 
     def factors(self, x: Tensor) -> Tensor:
-        """Like x: 0 where an input is dropped, elsewhere 1 / (1 - probability), so that the mean stays."""
+        """Like x: 0 where an input is dropped, elsewhere what keeps the mean. The probability is rounded to 1 / 65,536.
+
+        Sixteen bits of each drawn number serve one input each: on a CPU a fifth of the time of `bernoulli_`.
+        """
         generator = torch.Generator(x.device).manual_seed(self.seed)
-        kept = 1 - self.probability
-        return torch.empty_like(x).bernoulli_(kept, generator=generator).div_(kept)
+        drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None, generator=generator)
+        dropped = round(self.probability * 2**16)
+        kept = drawn.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
+        return kept.to(x.dtype).mul_(2**16 / (2**16 - dropped))
 
 
 def draws(probability: float, layers: int) -> list[Dropout | None]:
