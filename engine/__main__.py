@@ -13,6 +13,7 @@ from pathlib import Path
 
 from data.errors import DanluError
 from engine import events
+from engine.card_watch import lost_gpu_words
 from engine.config import Config
 from engine.config_file import read_resolved
 from engine.contradictions import check_together
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
         control = Control(run)
         control.install_signals()
         placement = decide(config, detect(run.path.parent))
-        last = _run_alone(run, config, control) if placement.world_size == 1 else _run_ranks(run, placement, control)
+        last = _run_alone(run, config, control, placement.gpus) if placement.world_size == 1 else _run_ranks(run, placement, control)
     except DanluError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -62,8 +63,9 @@ def main(arguments: list[str]) -> int:
     return last.exit_code
 
 
-def _run_alone(run: RunDirectory, config: Config, control: Control) -> events.EngineStopped:
+def _run_alone(run: RunDirectory, config: Config, control: Control, gpus: tuple[int, ...]) -> events.EngineStopped:
     reporter = _open_reporter(run)
+    reporter.watch_cards(gpus)
     reporter.watchdog.start()
     reporter.watch_hardware(LoadSampler().sample)  # from the first second on: consoles take it for the engine's sign of life
     last = _run(run, config, control, reporter)
@@ -121,7 +123,7 @@ def _run(
         return events.EngineStopped(reason="failed", exit_code=error.exit_code, error=str(error))
     except Exception as error:
         traceback.print_exc()
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = lost_gpu_words(error) or (f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return events.EngineStopped(reason="failed", exit_code=1, error=f"{text}; the traceback is in {run.engine_log}")
 
 

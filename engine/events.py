@@ -109,6 +109,10 @@ class Gpu(Struct, frozen=True, kw_only=True):
     utilisation: float | None = None
     temperature_c: float | None = None
     power_w: float | None = None
+    index: int = -1
+    """NVML's number, -1 where an older engine did not say."""
+    throttled: tuple[str, ...] = ()
+    """Why its clocks are held down, as in `engine.nvidia.THROTTLES`."""
 
 
 class Hardware(Event, tag="hardware"):

@@ -193,7 +193,8 @@ def _read_load(index: int) -> events.Gpu | None:
     rates = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
     power = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
     return events.Gpu(
-        name=_text(ask(pynvml.nvmlDeviceGetName, handle)), vram_used_gib=memory.used / GIB, vram_total_gib=memory.total / GIB,
+        index=index, name=_text(ask(pynvml.nvmlDeviceGetName, handle)), throttled=_throttled(handle),
+        vram_used_gib=memory.used / GIB, vram_total_gib=memory.total / GIB,
         utilisation=None if rates is None else float(rates.gpu), power_w=_watts(power),
         temperature_c=_float(ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
     )  # fmt: skip

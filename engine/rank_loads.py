@@ -36,9 +36,9 @@ def rank_loads(ranks: Ranks, reporter: object, parameters: Sequence[Tensor], ste
 def _own_gpu(ranks: Ranks, load: events.Hardware | None) -> list[float]:
     """VRAM used and total, utilisation, temperature and power of this rank's GPU."""
     number = ranks.gpu_index
-    if load is None or number is None or number >= len(load.gpus):
+    gpu = next((gpu for gpu in load.gpus if gpu.index == number), None) if load else None
+    if gpu is None:
         return [UNKNOWN] * 5
-    gpu = load.gpus[number]
     told = (gpu.utilisation, gpu.temperature_c, gpu.power_w)
     return [gpu.vram_used_gib, gpu.vram_total_gib, *(UNKNOWN if value is None else value for value in told)]
 

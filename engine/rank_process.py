@@ -10,6 +10,7 @@ import msgspec
 from engine import events
 from engine.config import Config
 from engine.control import Control
+from engine.hardware import detect
 from engine.kinship import die_with_parent
 from engine.pulse import LastWord, Pulse
 from engine.rank_place import RankPlace
@@ -30,6 +31,7 @@ def run_rank(run: RunDirectory, config: Config, place: RankPlace, train: Callabl
     control.install_signals()
     pulse = Pulse(place.folder, place.rank)
     reporter = RankReporter(pulse, Reporter(run) if place.rank == 0 else None)
+    reporter.watch_cards([gpu.index for gpu in detect(run.path.parent).usable_gpus])
     # What the launcher decided is not decided again: the memory in use is another by now.
     decided = msgspec.structs.replace(config.parallel, strategy=place.strategy, num_gpus=place.local_size)
     last = train(run, msgspec.structs.replace(config, parallel=decided), control, reporter, place, pulse)

@@ -5,9 +5,10 @@ Nothing in it raises into the training loop.
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from engine import events
+from engine.card_watch import CardWatch
 from engine.errors import EnvironmentFault
 from engine.queue import EventWriter
 from engine.run_directory import RunDirectory
@@ -24,6 +25,7 @@ class Reporter:
         self._run = run
         self._writer = EventWriter(run.events)
         self.watchdog = Watchdog(self.warn)
+        self._cards = CardWatch(self.warn)
         self._log = TrainingLog(run.training_log)
         self._board: Callable[[events.Event], None] | None = None
         self._stop = threading.Event()
@@ -52,13 +54,19 @@ class Reporter:
         def watch() -> None:
             while not self._stop.wait(HARDWARE_EVERY_S):
                 try:
-                    self._writer.emit(measure())
+                    load = measure()
+                    self._writer.emit(load)
+                    self._cards.look(load.gpus)
                 except Exception as error:
                     self.warn("hardware_lost", f"the machine's load can no longer be read: {error}")
                     return
 
         self._thread = threading.Thread(target=watch, name="hardware", daemon=True)
         self._thread.start()
+
+    def watch_cards(self, cards: Collection[int]) -> None:
+        """Tell when one of these GPUs, by NVML index, is held back or falls silent."""
+        self._cards.watch(cards)
 
     def open_tensorboard(self) -> None:
         """Write TensorBoard files into the run directory from now on. Raises EnvironmentFault when it isn't installed."""

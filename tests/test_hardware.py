@@ -195,10 +195,12 @@ def test_a_benchmark_is_remembered_and_a_broken_memory_is_none(tmp_path):
 
 
 def test_the_load_of_gpus_is_told(driver):
-    """Utilisation, temperature, and power in watts."""
-    load = nvidia.read_loads()[0]
+    """Utilisation, temperature, power in watts, and what holds the clocks down."""
+    driver(nvmlDeviceGetCurrentClocksEventReasons=lambda handle: pynvml.nvmlClocksEventReasonSwThermalSlowdown)
+    load = nvidia.read_loads()[1]
 
     assert (load.vram_used_gib, load.utilisation, load.temperature_c, load.power_w) == (4.0, 37.0, 61.0, 212.0)
+    assert (load.index, load.throttled) == (1, ("heat",))
 
 
 @pytest.mark.parametrize(

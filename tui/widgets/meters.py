@@ -188,7 +188,7 @@ def _memory(hardware: events.Hardware, glyphs: Glyphs) -> Line:
 
 def _gpus(gpus: list[events.Gpu], glyphs: Glyphs, width: int) -> list[Line]:
     """A meter a GPU where they all fit, else one for all of them: none is left out silently."""
-    parts = [_gpu(str(index), gpu, glyphs) for index, gpu in enumerate(gpus)]
+    parts = [_gpu(str(place if gpu.index < 0 else gpu.index), gpu, glyphs) for place, gpu in enumerate(gpus)]
     if len(parts) < 2 or sum(map(line_cells, parts)) < width / 2:
         return parts
     told = [gpu.utilisation for gpu in gpus if gpu.utilisation is not None]
@@ -203,4 +203,6 @@ def _gpu(index: str, gpu: events.Gpu, glyphs: Glyphs) -> Line:
     if gpu.utilisation is not None:
         line.append((f" {gpu.utilisation:.0f}%", "text"))
     told = [f"{value:.0f}{unit}" for value, unit in ((gpu.temperature_c, "°C"), (gpu.power_w, "W")) if value is not None]
-    return [*line, (f" {' '.join(told)}", "dim")] if told else line
+    line += [(f" {' '.join(told)}", "dim")] if told else []
+    held = [tr(f"hardware.throttle.{why}") for why in gpu.throttled]
+    return [*line, (f" {glyphs.warning} {', '.join(held)}", "warn")] if held else line
