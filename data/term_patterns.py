@@ -20,14 +20,18 @@ _PATTERNS = {
     ),
     "algorithm": (
         r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+)+"
-        r"|SM3[Ww]ithSM2|SHA\d{1,3}[Ww]ith(?:RSA|ECDSA|DSA)"
+        r"|(?:SM[23]|SHA-?\d{1,3}|MD5|(?i:ECDSA|RSA|DSA))-?[Ww]ith-?(?:SM[23]|SHA-?\d{1,3}|(?:RSA|ECDSA|DSA)(?:Encryption)?)"
+        r"|(?:ECDHE|ECC|IBSDH|IBC|RSA)-SM[14]-(?:CBC|GCM)-(?:SM3|SHA1|SHA256)"
         rf"|(?i:SM[1-9](?:[-_](?:{_MODES}|MAC|HMAC))?"
         rf"|(?:AES|Camellia|ARIA)[-_]?(?:128|192|256)(?:[-_](?:{_MODES}))?"
-        rf"|(?:3DES|SM4)[-_](?:{_MODES})"
+        rf"|(?:3DES|SM4)(?:-EDE)?[-_](?:{_MODES})"
         r"|RSA[-_]?(?:512|768|1024|2048|3072|4096|7680|8192|15360)"
         r"|SHA3?[-_]?(?:224|256|384|512)(?:/(?:224|256))?"
         r"|HMAC[-_](?:SM3|MD5|SHA[-_]?(?:1|224|256|384|512))"
-        r"|ML-KEM-(?:512|768|1024)|ML-DSA-(?:44|65|87)|Kyber(?:512|768|1024)"
+        r"|HKDF[-_](?:SM3|SHA[-_]?(?:1|224|256|384|512))|cSHAKE(?:128|256)|KMAC(?:XOF)?(?:128|256)"
+        r"|ML-KEM-(?:512|768|1024)|ML-DSA-(?:44|65|87)|Kyber(?:512|768|1024)|Falcon-(?:512|1024)|HQC-(?:128|192|256)"
+        r"|SLH-DSA-(?:SHA2|SHAKE)-(?:128|192|256)[sf]"
+        r"|(?:DH|FFDHE|MODP)-?(?:1024|2048|3072|4096|6144|8192)"
         r"|(?:TLS|SSL)\s?v?[123]\.[0-3])"
     ),
     "hex": r"0x[0-9A-Fa-f]{2,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
