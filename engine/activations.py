@@ -20,9 +20,9 @@ def why_plain(shape: ModelShape, quantization: str, variant: str = "lora", shard
     return shape.unlike_llama or None
 
 
-def runs_fused(shape: ModelShape, quantization: str, variant: str = "lora") -> bool:
+def runs_fused(shape: ModelShape, quantization: str, variant: str = "lora", sharded: bool = False) -> bool:
     """Whether the run takes the fused path."""
-    return why_plain(shape, quantization, variant) is None
+    return why_plain(shape, quantization, variant, sharded) is None
 
 
 def stacked_weights(shape: ModelShape) -> int:

@@ -40,7 +40,7 @@ UNSHARDED_LAYERS = 2
 class Workload:
     """What decides the memory of one process. tokens: of one micro-batch.  chunk_bytes: fp32 logits of one chunk.
     generated: tokens of the longest sample with its prompt, 0 without samples.
-    shards: processes over which weights and adapters are spread (FSDP2).  pieces: over which each row is (context parallel).
+    shards: processes over which the layers' weights are spread (FSDP2).  pieces: over which each row is (context parallel).
     offload: weights stay in host memory and come layer by layer.  keeps_start: what adapters begin with is kept in the host's memory."""
 
     tokens: int
@@ -119,9 +119,9 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
 
 def forecast(shape: ModelShape, work: Workload) -> Forecast:
     """Memory of one process at its peak."""
-    fused = runs_fused(shape, work.quantization, work.variant)
+    fused = runs_fused(shape, work.quantization, work.variant, work.shards > 1)
     kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused)
-    tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules) / work.shards
+    tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules)
     activations = shape.num_layers * tokens * (BYTES[work.precision] * shape.hidden_size if work.gradient_checkpointing else kept)
     layer = tokens * (backward_bytes(shape, work.precision, fused) + (kept if work.gradient_checkpointing else 0))
     layer += unpacked_bytes(shape, work) + unsharded_bytes(shape, work)
@@ -141,10 +141,14 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
 
 
 def weight_bytes(shape: ModelShape, work: Workload) -> float:
-    """Base weights this process holds through a step; quantised linear layers beside embedding, head and norms in the compute type."""
+    """Base weights this process holds through a step; quantised linear layers beside embedding, head and norms in the compute type.
+
+    Shards are of the layers alone: every process holds embedding and head whole, as `engine.sharding` says.
+    """
     if work.offload:
         return shape.embedding_parameters * BYTES[work.precision]
-    return base_bytes(shape, work.precision, work.quantization) / work.shards
+    whole = shape.embedding_parameters * BYTES[work.precision]
+    return whole + (base_bytes(shape, work.precision, work.quantization) - whole) / work.shards
 
 
 def base_bytes(shape: ModelShape, precision: str, quantization: str) -> float:
@@ -164,12 +168,10 @@ def unpacked_bytes(shape: ModelShape, work: Workload) -> float:
 
 
 def unsharded_bytes(shape: ModelShape, work: Workload) -> float:
-    """Weights that are whole for a moment where they are sharded or come from host memory: two layers, and embedding and head."""
-    wide = BYTES[work.precision]
-    layers = UNSHARDED_LAYERS * shape.layer_parameters * wide
-    if work.offload:
-        return layers
-    return layers + shape.embedding_parameters * wide * (1 - 1 / work.shards) if work.shards > 1 else 0.0
+    """Weights that are whole for a moment where they are sharded or come from host memory: two layers."""
+    if work.shards == 1 and not work.offload:
+        return 0.0
+    return UNSHARDED_LAYERS * shape.layer_parameters * BYTES[work.precision]
 
 
 def loss_bytes(shape: ModelShape, work: Workload) -> float:

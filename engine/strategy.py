@@ -49,7 +49,7 @@ def _best(case: Case, ways: tuple[Option, ...] | list[Option]) -> Option:
         return sharded if _seconds(sharded) <= allowed * _seconds(packed) else packed
     if fitting:
         return _fastest(case, exact or quantised)
-    return next((way for way in ways if way.fits), ways[0])
+    return ways[0]
 
 
 def _fastest(case: Case, ways: list[Option]) -> Option:
@@ -85,7 +85,7 @@ def _why(case: Case, way: Option, best: Option, ways: tuple[Option, ...]) -> Not
     if not way.fits:
         return note("option_too_big", peak_gib=way.peak_gib, available_gib=way.available_gib)
     if not way.driven:
-        return note("option_not_driven", best=best.name)
+        return note("option_not_driven")
     if way.quantization != case.config.model.quantization:
         return note("option_not_exact" if best.quantization == "none" else "option_slower", **_times(way, best))
     if way.name == "fsdp2" and best.strategy in ("single", "ddp") and best.quantization == case.config.model.quantization:
@@ -111,8 +111,6 @@ def _why_taken(case: Case, way: Option, ways: tuple[Option, ...]) -> Note:
         rows = rows_of_a_step(case.config)
         nodes = f" on {way.num_nodes} machines" if way.num_nodes > 1 else ""
         return note("taken_ddp", gpus=way.world_size, nodes=nodes, rows=rows, peak_gib=way.peak_gib)
-    if not way.driven:
-        return note("taken_undriven", name=way.name)
     code = "taken_single_of_many" if len(case.machine.usable_gpus) > 1 else "taken_single"
     return note(code, gpu=way.gpu_name, peak_gib=way.peak_gib)
 

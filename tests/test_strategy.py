@@ -49,7 +49,7 @@ def plan_on(name, model="4B", tokens=None, **sections):
 def told(plan):
     """The recommendation in the words of the table."""
     best = plan.options[0]
-    if not (best.fits and best.driven):
+    if not best.fits:
         return NOTHING
     devices = f"×{best.world_size}" if best.world_size > 1 else ""
     return f"{best.name}{devices} {best.micro_batch}" + (" again" if best.gradient_checkpointing else "")
@@ -105,6 +105,18 @@ def test_nvlink_turns_the_choice_to_sharded_weights():
     linked = msgspec.structs.replace(bridged, links=(read_machine(find_machine("8xH100-NVLink")).links[0],))
 
     assert make_plan(Config(), shape("14B"), linked).recommended == "fsdp2"
+
+
+@pytest.mark.parametrize("length", [1024, 65536])
+@pytest.mark.parametrize("name", TABLE)
+def test_only_what_the_engine_trains_is_recommended(name, length):
+    """Also where nothing else fits: the simplest way is then told, with its cure."""
+    one_row = {"data": Data(max_seq_length=length), "train": Train(batch_size=1, gradient_accumulation_steps=1)}
+    for model in MODELS:
+        plan = plan_on(name, model, **one_row)
+
+        assert plan.options[0].driven, model
+        assert plan.fits or plan.options[0].fits or plan.options[0].name == "single", model
 
 
 def test_one_long_row_names_context_parallel_and_that_it_is_not_driven():

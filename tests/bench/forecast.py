@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from data.tokenizer import load_tokenizer
 from engine import events, gguf, model_source
 from engine.batches import StepPlan
 from engine.config import Config, Lora, Model
@@ -26,6 +27,7 @@ from engine.config_file import parse, resolve, write_resolved
 from engine.fitting import piece_tokens
 from engine.forecast import forecast, workload
 from engine.host import read_cpu, read_versions
+from engine.launch import engine_environment
 from engine.model_shape import ModelShape
 from engine.probe import longest_tokens
 from engine.queue import Tail
@@ -33,8 +35,8 @@ from engine.run_directory import RunDirectory
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 RECORDS = 24
-TOKENS_TO_CHARACTERS = 0.42
-"""Characters that the demo tokenizer writes with one token of such text."""
+TEMPLATE_TOKENS = 60
+"""What the template, the question and the answer add to the thinking, at most."""
 QWEN = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "hidden_size": 512, "num_hidden_layers": 12, "num_attention_heads": 8,
         "num_key_value_heads": 4, "head_dim": 64, "intermediate_size": 1536, "tie_word_embeddings": True,
         "max_position_embeddings": 8192, "rope_theta": 1e6, "rms_norm_eps": 1e-6}  # fmt: skip
@@ -42,7 +44,8 @@ QWEN = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "hidden_si
 
 
 class Case(NamedTuple):
-    """family: smollm2 or qwen3.  length: of a row in tokens.  rank: of the adapters.  dropout: above 0 the plain layers train."""
+    """family: smollm2 or qwen3.  length: of a row in tokens.  rank: of the adapters.  variant: of dora the plain layers train.
+    strategy: ddp and fsdp2 are two processes over loopback, of which the first is measured."""
 
     family: str
     length: int
@@ -52,20 +55,32 @@ class Case(NamedTuple):
     rank: int
     precision: str = "fp32"
     dropout: float = 0.0
+    variant: str = "lora"
+    strategy: str = "single"
+
+    @property
+    def ranks(self) -> int:
+        return 1 if self.strategy == "single" else 2
 
 
-CASES = [  # the last two came after the constants of engine/forecast.py were settled
-    Case("smollm2", 256, 1, False, False, 16), Case("qwen3", 512, 1, False, False, 16), Case("smollm2", 512, 1, False, False, 16),
-    Case("qwen3", 1024, 1, False, False, 16), Case("smollm2", 512, 1, True, False, 16), Case("qwen3", 2048, 1, False, False, 16),
-    Case("smollm2", 1024, 1, False, False, 16), Case("qwen3", 1024, 1, True, False, 16), Case("smollm2", 1024, 1, True, False, 8),
-    Case("qwen3", 512, 2, False, True, 8), Case("smollm2", 512, 2, False, True, 32), Case("qwen3", 256, 4, False, False, 64),
-    Case("smollm2", 256, 2, True, False, 64), Case("qwen3", 2048, 1, True, False, 16), Case("smollm2", 2048, 1, False, True, 16),
-    Case("qwen3", 256, 1, False, True, 16), Case("smollm2", 1024, 1, False, True, 16), Case("qwen3", 1024, 2, True, True, 32),
-    Case("smollm2", 2048, 1, True, True, 16), Case("qwen3", 2048, 1, False, True, 8), Case("smollm2", 256, 4, False, True, 16),
-    Case("qwen3", 512, 4, True, True, 16), Case("smollm2", 2048, 1, True, False, 16), Case("qwen3", 1024, 1, False, False, 16, "bf16"),
-    Case("smollm2", 512, 2, False, True, 16, "bf16"), Case("qwen3", 2048, 1, True, False, 32, "bf16"),
-    Case("smollm2", 512, 2, False, True, 16, "fp32", 0.1), Case("qwen3", 1024, 1, True, False, 16, "fp32", 0.1),
-    Case("smollm2", 768, 1, False, False, 8), Case("qwen3", 1536, 1, True, False, 64),
+SETTLED = 12
+"""Cases, from the first, with which the constants of engine/forecast.py were settled; they had no part in the others."""
+CASES = [
+    Case("smollm2", 256, 1, False, False, 16), Case("qwen3", 512, 1, False, False, 16), Case("smollm2", 1024, 1, False, False, 16),
+    Case("qwen3", 1024, 1, True, False, 16), Case("smollm2", 512, 1, True, False, 16), Case("qwen3", 2048, 1, False, False, 16),
+    Case("smollm2", 1024, 1, False, True, 16), Case("qwen3", 512, 2, False, True, 8), Case("qwen3", 1024, 1, False, False, 16, "bf16"),
+    Case("smollm2", 512, 2, False, True, 16, "bf16"), Case("smollm2", 512, 2, False, True, 16, variant="dora"),
+    Case("qwen3", 1024, 1, True, False, 16, variant="dora"),
+    # unseen
+    Case("smollm2", 2048, 1, False, False, 16), Case("qwen3", 2048, 1, True, False, 16), Case("smollm2", 2048, 1, True, False, 16),
+    Case("qwen3", 2048, 1, False, True, 8), Case("smollm2", 256, 4, False, True, 16), Case("qwen3", 512, 4, True, True, 16),
+    Case("smollm2", 512, 2, False, True, 32), Case("qwen3", 256, 4, False, False, 64), Case("smollm2", 256, 2, True, False, 64),
+    Case("qwen3", 256, 1, False, True, 16), Case("smollm2", 1024, 1, True, False, 8), Case("qwen3", 1024, 2, True, True, 32),
+    Case("smollm2", 2048, 1, False, True, 16), Case("qwen3", 2048, 1, True, False, 32, "bf16"), Case("smollm2", 2048, 1, True, True, 16),
+    Case("qwen3", 512, 1, False, False, 16, "fp32", 0.1), Case("smollm2", 768, 1, False, False, 8),
+    Case("qwen3", 1536, 1, True, False, 64), Case("smollm2", 1024, 1, True, False, 16, variant="dora"),
+    Case("smollm2", 512, 1, False, False, 16, strategy="fsdp2"), Case("smollm2", 512, 1, False, False, 16, strategy="ddp"),
+    Case("qwen3", 512, 1, True, False, 16, strategy="fsdp2"), Case("qwen3", 512, 1, True, False, 16, strategy="ddp"),
 ]  # fmt: skip
 
 
@@ -94,7 +109,7 @@ def main() -> None:
 def measure(case: Case, model: Path, folder: Path) -> dict[str, float]:
     """Tokens of the longest micro-batch and peak GiB of one engine process."""
     run = _run(case, model, folder)
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "XDG_STATE_HOME": str(folder / "state")}
+    environment = engine_environment() | {"CUDA_VISIBLE_DEVICES": "", "XDG_STATE_HOME": str(folder / "state")}
     done = subprocess.run([sys.executable, "-m", "engine", str(run.path)], cwd=PROJECT, env=environment, capture_output=True, check=False)
     told = [event for event in Tail(run.events, events.decode).read()]
     steps = [event for event in told if isinstance(event, events.Step)]
@@ -105,9 +120,10 @@ def measure(case: Case, model: Path, folder: Path) -> dict[str, float]:
 
 def foretell(case: Case, shape: ModelShape, tokens: int) -> float:
     """Forecast peak in GiB."""
-    config = msgspec.structs.replace(Config(), lora=Lora(r=case.rank, dropout=case.dropout))
+    config = msgspec.structs.replace(Config(), lora=Lora(r=case.rank, dropout=case.dropout, variant=case.variant))
     work = workload(config, case.precision, False, case.checkpointing)
-    return forecast(shape, replace(work, tokens=tokens, generated=0)).peak
+    shards = case.ranks if case.strategy == "fsdp2" else 1
+    return forecast(shape, replace(work, tokens=tokens, generated=0, shards=shards)).peak
 
 
 def _run(case: Case, model: Path, folder: Path) -> RunDirectory:
@@ -115,7 +131,7 @@ def _run(case: Case, model: Path, folder: Path) -> RunDirectory:
     run = RunDirectory(folder / "run")
     run.path.mkdir(parents=True)
     data = folder / "data.jsonl"
-    data.write_text("\n".join(json.dumps(record, ensure_ascii=False) for record in _records(case)), encoding="utf-8")
+    data.write_text("\n".join(json.dumps(record, ensure_ascii=False) for record in _records(case, load_tokenizer(model))), encoding="utf-8")
     text = f"""
 [model]
 name = "{model}"
@@ -128,11 +144,15 @@ eval_fraction = 0.0
 [lora]
 r = {case.rank}
 dropout = {case.dropout}
+variant = "{case.variant}"
 [train]
 batch_size = {case.batch}
-gradient_accumulation_steps = 1
+gradient_accumulation_steps = {case.ranks}
 max_steps = 2
 gradient_checkpointing = "{"on" if case.checkpointing else "off"}"
+[parallel]
+strategy = "{case.strategy}"
+num_gpus = {case.ranks}
 [eval]
 at_start = false
 every_steps = 0
@@ -144,29 +164,30 @@ every_steps = 0
     return run
 
 
-def _records(case: Case) -> list[dict[str, str]]:
-    """Questions with long thinking: some a row without packing, a fraction of one with it. One Chinese character is about two tokens."""
-    share = 0.45 if case.packing else 0.95
+def _records(case: Case, tokenizer) -> list[dict[str, str]]:
+    """Questions with thinking as long as a row takes; with packing, two or three a row."""
+    share = 0.45 if case.packing else 1.0
     records = []
     for number in range(RECORDS * case.batch):
-        room = int(case.length * share) - 60 - (number % 5) * 4
+        room = int(case.length * share) - TEMPLATE_TOKENS - (number % 5) * 4
         sentence = f"第{number}步把明文分组，异或轮密钥，再查表。"
-        thinking = (sentence * (room // 10 + 1))[: max(8, int(room * TOKENS_TO_CHARACTERS))]
-        records.append({"instruction": f"第 {number} 题？", "input": "", "output": f"<think>\n{thinking}\n</think>\n\n答案是{number}。"})
+        times = max(1, int(room / len(tokenizer.encode(sentence * 8)) * 8))
+        records.append({"instruction": f"第 {number} 题？", "input": "",
+                        "output": f"<think>\n{sentence * times}\n</think>\n\n答案是{number}。"})  # fmt: skip
     return records
 
 
 def _longest(run: RunDirectory, case: Case) -> int:
     """Tokens of the longest micro-batch, from the run's own data."""
     lengths = _lengths(run)
-    steps = StepPlan(lengths, row_length=case.length, packing=case.packing, rows_per_step=case.batch, num_epochs=1, max_steps=2, seed=42)
-    return longest_tokens(steps, lengths, case.batch, piece_tokens(on_gpu=False, ranks=1))
+    rows = case.batch * case.ranks
+    steps = StepPlan(lengths, row_length=case.length, packing=case.packing, rows_per_step=rows, num_epochs=1, max_steps=2, seed=42)
+    return longest_tokens(steps, lengths, case.batch, piece_tokens(on_gpu=False, ranks=case.ranks))
 
 
 def _lengths(run: RunDirectory) -> list[int]:
     """Tokens of each training example."""
     from data.preparation import PreparationSettings, prepare
-    from data.tokenizer import load_tokenizer
     from engine.config_file import read_resolved
 
     config = read_resolved(run.config)
