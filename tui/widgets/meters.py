@@ -68,7 +68,8 @@ def _progress(state: RunState, shown_state: str, glyphs: Glyphs, width: int) -> 
     if shown_state == "working" and state.phase is not None:
         word = phase_name(state.phase.name)
     head: Line = [(f"{getattr(glyphs, glyph)} {word}", style)]
-    tail = [part for part in (_step_part(done, total), _phase_part(state, shown_state), _epoch(state), _time(state, shown_state)) if part]
+    parts = [_step_part(done, total), _phase_part(state, shown_state), _epoch(state), _time(state, shown_state), _planned(state)]
+    tail = [part for part in parts if part]
     rest = fit_parts([head, *tail], width)
     room = width - line_cells(rest) - 7
     if total and room >= 8:
@@ -100,6 +101,12 @@ def _time(state: RunState, shown_state: str) -> Line:
     if state.stopped is not None and state.engine is not None:
         return [(tr("train.status.took", time=amounts.duration(state.stopped.time - state.engine.time)), "dim")]
     return []
+
+
+def _planned(state: RunState) -> Line:
+    """What the plan estimated for all steps, beside what is left of them by the clock."""
+    time_s = state.plan.time_s if state.plan and state.step else None
+    return [(tr("train.status.planned", time=amounts.duration(time_s)), "dim")] if time_s else []
 
 
 def _numbers(state: RunState, glyphs: Glyphs, width: int) -> Line:
