@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import host
+from engine import engine_log, host
 
 CRASHES = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"}
-FATAL = re.compile(r"Fatal Python error: (.+)")
-"""How faulthandler begins what it writes of a crash in native code."""
+FATAL = re.compile(rf"{engine_log.FATAL}(.+)")
+CULPRIT = ("Current thread", "Thread")
+"""How it heads the stack of the thread that crashed, which comes behind those of all others; and any, where it names none."""
 FRAME = re.compile(r'File "(.+?)", line (\d+) in (\S+)')
 
 
@@ -65,11 +66,17 @@ def memory_kills(cgroups: Path = host.CGROUPS, membership: Path = Path("/proc/se
 def _crash(name: str, last_output: Sequence[str]) -> Cause:
     """What crashed and where, as faulthandler tells."""
     fatal = next((found.group(1) for line in reversed(last_output) if (found := FATAL.search(line))), "")
-    place = next((found for line in last_output if (found := FRAME.search(line))), None)
+    place = next((found for line in _stack(last_output) if (found := FRAME.search(line))), None)
     what = " ".join(part for part in (name, f"({fatal})" if fatal and name else fatal) if part) or "a signal"
     where = f" in {place.group(3)} ({Path(place.group(1)).name}:{place.group(2)})" if place else ""
     cure = "the stack is in engine.log. Resume goes on; if it crashes again: danlu doctor"
     return Cause("crash", f"the engine crashed in native code: {what}{where}; {cure}")
+
+
+def _stack(last_output: Sequence[str]) -> Sequence[str]:
+    """From the stack of the thread that crashed on."""
+    heads = (number for head in CULPRIT for number, line in enumerate(last_output) if line.startswith(head))
+    return last_output[next(heads, 0) :]
 
 
 def _signal_name(number: int) -> str:

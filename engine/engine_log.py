@@ -1,8 +1,14 @@
 """The end of engine.log, the engine's raw output: what explains an end without a word. Read whatever it holds; not gated."""
 
+from collections.abc import Sequence
+
 from engine.run_directory import RunDirectory
 
-TAIL_BYTES = 16384
+TAIL_BYTES = 65536
+EXPLAINING = 300
+"""Lines that hold a crash's stacks of all threads and what was written before them."""
+FATAL = "Fatal Python error: "
+"""How faulthandler begins what it writes of a crash in native code."""
 LONGEST_LINE = 2000
 """Characters kept of a line: a flood without a newline is still shown by its end."""
 
@@ -18,3 +24,9 @@ def last_lines(run: RunDirectory, lines: int = 8) -> list[str]:
         return []
     found = [line[-LONGEST_LINE:] for line in text.splitlines() if line.strip()]
     return found[1 if start and len(found) > 1 else 0 :][-lines:]  # the first may be the end of a longer one
+
+
+def without_stacks(lines: Sequence[str]) -> list[str]:
+    """What the engine itself said before its crash; `lines` as they are where there was none."""
+    crash = next((number for number, line in enumerate(lines) if line.startswith(FATAL)), len(lines))
+    return list(lines[:crash] or lines)

@@ -50,7 +50,7 @@ def _write_last_word(run: RunDirectory, status: int, kills: int) -> None:
     from data.errors import DanluError
     from engine import events
     from engine.death import cause_of
-    from engine.engine_log import last_lines
+    from engine.engine_log import EXPLAINING, last_lines
     from engine.queue import EventWriter, last_event
     from engine.run_directory import RunLock
     from engine.training_log import TrainingLog
@@ -63,7 +63,7 @@ def _write_last_word(run: RunDirectory, status: int, kills: int) -> None:
         print(f"the engine's end (status {status}) could not be written down: {error}", file=sys.stderr)
         return
     if not isinstance(last_event(run.events), events.EngineStopped):
-        cause = cause_of(status, kills, last_lines(run, 60))
+        cause = cause_of(status, kills, last_lines(run, EXPLAINING))
         last = events.EngineStopped(reason="died", exit_code=status if status > 0 else 128 - status, error=cause.text, cause=cause.code)
         writer.emit(last)
         TrainingLog(run.training_log).write(last)

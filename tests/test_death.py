@@ -6,9 +6,14 @@ import pytest
 
 from engine import death
 from engine.death import cause_of, guess, memory_kills
+from engine.engine_log import without_stacks
 
 SEGFAULT = [
     "Fatal Python error: Segmentation fault",
+    "",
+    "Thread 0x01 (most recent call first):",
+    '  File "/x/threading.py", line 331 in wait',
+    "",
     "Current thread 0x00 (most recent call first):",
     '  File "/x/loss.py", line 7 in backward',
 ]
@@ -32,6 +37,13 @@ def test_a_death_has_its_cause(status, kills, output, code, says):
 
     assert cause.code == code
     assert says in cause.text
+
+
+def test_the_stacks_of_a_crash_do_not_hide_what_was_said_before_it():
+    """A person sees the engine's last lines; where there are only stacks, those."""
+    assert without_stacks(["loading", "driver: bad state", *SEGFAULT]) == ["loading", "driver: bad state"]
+    assert without_stacks(["loading"]) == ["loading"]
+    assert without_stacks(SEGFAULT) == SEGFAULT
 
 
 def test_a_death_before_the_machine_started_is_a_restart(monkeypatch):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from engine import events
-from engine.engine_log import last_lines
+from engine.engine_log import EXPLAINING, last_lines, without_stacks
 from engine.launch import send
 from engine.run_directory import RunDirectory
 from tui import amounts, gate, states
@@ -77,9 +77,9 @@ class Narrator:
             case "failed":
                 error = self.state.stopped.error if self.state.stopped else ""
                 return [self._ending("failed"), gate.safe_lines(error), *columns(self._next_steps())]
-        output = last_lines(self.run, 60)
+        output = last_lines(self.run, EXPLAINING)
         cause = states.death(self.state, output)
-        tail = [INDENT + gate.safe(line) for line in output[-TAIL_LINES:]] or [INDENT + tr("train.result.no_output")]
+        tail = [INDENT + gate.safe(line) for line in without_stacks(output)[-TAIL_LINES:]] or [INDENT + tr("train.result.no_output")]
         ending = f"{self._ending('died')} {states.cause_word(cause.code)}".rstrip()
         return [ending, INDENT + gate.safe(cause.text), INDENT + tr("train.result.last_output"), *tail, *columns(self._next_steps())]
 

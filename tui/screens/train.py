@@ -15,7 +15,7 @@ from textual.widget import Widget
 from data.errors import DanluError
 from engine.changes import length_of
 from engine.commands import Name
-from engine.engine_log import last_lines
+from engine.engine_log import EXPLAINING, last_lines
 from engine.launch import send
 from tui import states
 from tui.fold import RunState, fold_all
@@ -227,7 +227,7 @@ class TrainScreen(DanluScreen):
     def _draw_result(self) -> None:
         view, run = self.query_one("#result", SteadyView), self._follower.run
         if self._log_tail is None:
-            self._log_tail = last_lines(run, 60) if self.shown_state == "died" else []
+            self._log_tail = last_lines(run, EXPLAINING) if self.shown_state == "died" else []
         view.name_border(tr("train.result.title"))
         state, tail, shown = self._state, self._log_tail, self.shown_state
         path = str(run.path.absolute())

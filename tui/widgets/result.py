@@ -1,5 +1,6 @@
 """What is said when a run has ended: where the result is and what to do next, or what went wrong and its cure. Pure functions."""
 
+from engine.engine_log import without_stacks
 from tui import amounts, states
 from tui.fold import RunState
 from tui.gate import cells, pad, safe, safe_lines
@@ -24,7 +25,7 @@ def result_lines(
     if shown_state == "died":
         lines += _told([states.death(state, log_tail).text], width)
         lines += wrap([(f"  {tr('train.result.last_output')}", "dim")], width, "  ")
-        lines += _told(log_tail[-TAIL_LINES:] or [tr("train.result.no_output")], width)
+        lines += _told(without_stacks(log_tail)[-TAIL_LINES:] or [tr("train.result.no_output")], width)
     elif state.stopped is not None and state.stopped.error:
         lines += _told(state.stopped.error.splitlines(), width)
     if shown_state in ("failed", "died"):
