@@ -25,12 +25,6 @@ def runs_fused(shape: ModelShape, quantization: str, variant: str = "lora", shar
     return why_plain(shape, quantization, variant, sharded) is None
 
 
-def stacked_weights(shape: ModelShape) -> int:
-    """Weights that the fused path stacks into one tensor each: queries, keys and values, and gate and up."""
-    stacked = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
-    return shape.num_layers * sum(linear.weights for linear in shape.linears if linear.name in stacked)
-
-
 def kept_bytes(
     shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool, fused: bool
 ) -> float:

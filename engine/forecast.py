@@ -7,7 +7,7 @@ Not here: what one layer holds (`engine.activations`), how sure the figure is (`
 
 from dataclasses import dataclass
 
-from engine.activations import BYTES, backward_bytes, feed_width, kept_bytes, runs_fused, stacked_weights
+from engine.activations import BYTES, backward_bytes, feed_width, kept_bytes, runs_fused
 from engine.config import Config
 from engine.model_shape import ModelShape
 
@@ -18,7 +18,7 @@ NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """A 4-bit weight, its block's 8-bit scale, and the second quantisation's fp32 scale."""
 CUDA_RUNTIME_GIB = 0.5
 """CUDA context and cuBLAS workspaces: 0.4-0.6 measured."""
-CPU_RUNTIME_GIB = 0.39
+CPU_RUNTIME_GIB = 0.42
 """Resident memory of the engine with torch, transformers and peft imported; no model."""
 GPU_SLACK = 0.03
 """Share of what comes and goes that PyTorch's allocator rounds up or cannot join, with expandable segments."""
@@ -195,19 +195,13 @@ def generation_bytes(shape: ModelShape, work: Workload) -> float:
 
 
 def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activations: float, layer: float, loss: float) -> float:
-    """What the allocator holds on top. On a CPU the heap also keeps the smaller of the two moments on the fused path."""
+    """What the allocator holds on top. On a CPU the heap also keeps the smaller of the two moments on the fused path, and what a rank
+    read of weights that others hold."""
     if work.on_gpu:
         return GPU_SLACK * (activations + max(layer, loss))
     if fused:
-        return HEAP_KEEPS_FUSED * activations + min(layer, loss) + replaced_bytes(shape, work)
-    return heap_bytes(shape, work, kept)
-
-
-def replaced_bytes(shape: ModelShape, work: Workload) -> float:
-    """Weights that the fused path has stacked leave their originals: in the heap, or mapped from the file. Large ones are given back,
-    and mapped ones would be under pressure."""
-    wide = BYTES[work.precision]
-    return stacked_weights(shape) * wide if feed_width(shape) * shape.hidden_size * wide < HEAP_BYTES else 0.0
+        return HEAP_KEEPS_FUSED * activations + min(layer, loss)
+    return heap_bytes(shape, work, kept) + base_bytes(shape, work.precision, work.quantization) - weight_bytes(shape, work)
 
 
 def heap_bytes(shape: ModelShape, work: Workload, kept: float) -> float:

@@ -35,10 +35,14 @@ def launch_engine(run: RunDirectory) -> subprocess.Popen:
 def engine_environment() -> dict[str, str]:
     """The process environment of engines. What the user has set stays.
 
-    One malloc arena and a small store of oneDNN's compiled kernels take 0.1 to 0.2 GiB each off the peak on a CPU at the same speed
-    (docs/log.md): every micro-batch has a length of its own, and so kernels that hardly ever serve again.
+    One malloc arena and small stores of compiled kernels, oneDNN's own and PyTorch's list of them, take 0.1 to 0.2 GiB each off the
+    peak on a CPU at the same speed (docs/log.md): every micro-batch has a length of its own, and so kernels that hardly ever serve
+    again. PyTorch's list of 1,024 would let a run grow for hundreds of steps.
     """
-    defaults = {"PYTORCH_ALLOC_CONF": "expandable_segments:True", "MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+    defaults = {
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True", "MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+        "LRU_CACHE_CAPACITY": "16",
+    }  # fmt: skip
     fixed = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "TOKENIZERS_PARALLELISM": "false"}
     return defaults | os.environ | fixed
 
