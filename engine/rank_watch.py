@@ -1,7 +1,7 @@
 """Which rank hangs or is gone, found from the signs of life alone. Kills nobody.
 
 A rank that waits tells how long it worked before; one that others wait for may take several times that. So the patience follows
-the size of the run by itself, and a slow model is not a hanging one.
+the size of the run by itself, and a slow model is not a hanging one. When all seem to wait for each other, one of them is halted or stuck.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,20 @@ def find_silent(beats: Sequence[Beat], ranks: Sequence[int], now: float, patienc
                 f"rank {beat.rank} (process {beat.pid}, {_state(beat.pid)}) has not moved for {now - beat.beat:.0f} s in stage "
                 f"{beat.stage} after step {beat.step}, while the others wait for it"
             )
-    return None
+    return _stuck_in_waiting(beats, now, limit)
+
+
+def _stuck_in_waiting(beats: Sequence[Beat], now: float, limit: float) -> str | None:
+    """A rank that waits, as it says, but does not come out: halted there, or still in a call that the others have left behind."""
+    first = min(beats, key=lambda beat: beat.beat)
+    halted = next((beat for beat in beats if now - beat.beat > limit and _state(beat.pid) == psutil.STATUS_STOPPED), None)
+    left_behind = first if all(beat.waiting for beat in beats) and len({beat.stage for beat in beats}) > 1 else None
+    if (stuck := halted or left_behind) is None:
+        return None
+    return (
+        f"rank {stuck.rank} (process {stuck.pid}, {_state(stuck.pid)}) has not come out of waiting for {stuck.stage} for "
+        f"{now - stuck.beat:.0f} s, after step {stuck.step}, while the others wait for it"
+    )
 
 
 def find_dead(beats: Sequence[Beat], spoken: Sequence[int]) -> Beat | None:

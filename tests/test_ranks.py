@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 from array import array
 
+import msgspec
 import psutil
 import pytest
 from hypothesis import given
@@ -19,11 +21,13 @@ from engine.control import StopNow
 from engine.errors import ConfigError, EnvironmentFault
 from engine.machine_file import find_machine, read_machine
 from engine.placement import NODE_RANK, RENDEZVOUS, Placement, decide
+from engine.processes import state_of
 from engine.pulse import Beat, LastWord, Pulse, read_beats, read_last_words
 from engine.rank_watch import find_silent
 from engine.share import most_rows, share, share_of_step
 from tests.conftest import PROJECT
 from tests.machines import machine
+from tests.patience import wait_until
 
 TOKENS = st.lists(st.integers(1, 900), min_size=1, max_size=40)
 
@@ -139,6 +143,8 @@ def beat(rank: int, age_s: float, *, waiting: bool = False, busy_s: float = 1.0,
         ([beat(0, 400, waiting=True), beat(1, 400, waiting=True)], None),  # both wait for another machine
         ([beat(0, 40, waiting=True)], "rank 1 has not started"),
         ([beat(0, 400), beat(1, 400)], None),  # the same long step in both
+        ([beat(0, 40, waiting=True, stage="counts"), beat(1, 41, waiting=True, stage="first")], "rank 1"),  # stuck in an earlier call
+        ([beat(0, 20, waiting=True, stage="counts"), beat(1, 21, waiting=True, stage="first")], None),  # not yet
     ],
 )
 def test_only_a_rank_that_others_wait_for_in_vain_is_silent(beats, found):
@@ -146,6 +152,19 @@ def test_only_a_rank_that_others_wait_for_in_vain_is_silent(beats, found):
     told = find_silent(beats, range(2), now=1000.0)
 
     assert told is None if found is None else found in told
+
+
+def test_a_rank_that_is_halted_while_it_waits_is_named():
+    """All of them seem to wait for one another then; the kernel knows which one is halted."""
+    halted = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    halted.send_signal(signal.SIGSTOP)
+    wait_until(lambda: state_of(halted.pid) == "T", "the halt")
+    stuck = msgspec.structs.replace(beat(1, 40, waiting=True), pid=halted.pid)
+    told = find_silent([beat(0, 41, waiting=True), stuck], range(2), now=1000.0)
+    halted.kill()
+    halted.wait()
+
+    assert told is not None and "rank 1" in told and "stopped" in told
 
 
 FAKE_RANKS = """
