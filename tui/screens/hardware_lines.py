@@ -9,7 +9,7 @@ from engine.nvidia import Gpu
 from tui.gate import cells, clip, pad, safe
 from tui.glyphs import Glyphs
 from tui.screens.hardware_topology import topology_lines
-from tui.texts import tr
+from tui.texts import has, tr
 from tui.widgets.lines import Line, wrap
 from tui.widgets.meters import bar
 
@@ -18,6 +18,12 @@ LABEL = 15
 WIDEST_BAR = 40
 PROGRAMS = 3
 """Programs told of each GPU."""
+
+
+def _problem(words: str) -> str:
+    """What `engine.nvidia` found wrong, in the user's language; a driver's own words as they are."""
+    key = f"hardware.problem.{words}"
+    return tr(key) if has(key) else safe(words)
 
 
 def machine_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:
@@ -31,7 +37,7 @@ def machine_lines(machine: Machine, load: events.Hardware, measuring: bool, glyp
         told = tr("hardware.driver", version=safe(machine.driver.version), cuda=safe(machine.driver.cuda or "?"))
         lines += named(tr("hardware.driver_name"), [(told, "text")], width)
     if machine.driver.problem:
-        lines += named("", [(f"{glyphs.note} {safe(machine.driver.problem)}", "dim")], width)
+        lines += named("", [(f"{glyphs.note} {_problem(machine.driver.problem)}", "dim")], width)
     lines += _cpu_lines(machine, load, measuring, glyphs, width)
     lines += _memory_lines(machine, glyphs, width) + _disk_lines(machine, glyphs, width)
     versions = f" {glyphs.note} ".join(f"{name} {version or glyphs.failed}" for name, version in machine.versions.items())
@@ -76,7 +82,7 @@ def _gpu_lines(machine: Machine, load: events.Hardware, glyphs: Glyphs, width: i
     for gpu in machine.gpus:
         name: Line = [(safe(gpu.name), "bright")]
         if gpu.problem:
-            lines += named(f"GPU {gpu.index}", [*name, (f"  {glyphs.failed} {safe(gpu.problem)}", "bad")], width)
+            lines += named(f"GPU {gpu.index}", [*name, (f"  {glyphs.failed} {_problem(gpu.problem)}", "bad")], width)
             continue
         lines += named(f"GPU {gpu.index}", [*name, (f"  {_facts(gpu, machine, glyphs)}", "dim")], width)
         if now := loads.pop(0) if loads else None:
