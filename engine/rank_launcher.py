@@ -155,6 +155,8 @@ def _verdict(run: RunDirectory, placement: Placement, folder: Path, silent: str,
         return _failed(f"{_gone(dead.rank, dead.pid)}: {cause.text}", step)
     if gone:
         return _failed(f"{gone}; all ranks were ended. What they did last is in {run.engine_log}; resume goes on", step)
+    if beats and not words:
+        return _failed("torchrun was killed while its ranks were at work, which ends them; resume goes on", step)
     if not words or any(word.reason == "failed" for word in words):
         return _failed(_without_a_word(placement, words, run), step)
     word = min(words, key=lambda word: word.rank)
