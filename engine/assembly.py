@@ -24,6 +24,7 @@ from engine import events, gguf, model_source
 from engine.batches import BEGINNING, Origin, StepPlan
 from engine.checkpoint import TrainingState, read_start
 from engine.config import Config
+from engine.errors import ModelError
 from engine.fitting import piece_tokens
 from engine.hardware import LoadSampler, detect
 from engine.initialisation import Start, begin_at, find_start
@@ -31,6 +32,7 @@ from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick
 from engine.loss import CHUNK_BYTES
 from engine.model_shape import ModelShape
 from engine.optimizers import build_optimizer
+from engine.packing_check import ONE_EXAMPLE, leaks
 from engine.plan import RunPlan, make_plan
 from engine.precision import choose_precision
 from engine.probe import longest_tokens
@@ -99,6 +101,8 @@ def assemble(
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
     model = prepare_training(peft, config.lora, device, precision, checkpointing, config.model.quantization)
+    if model.fused is None and leaks(model):
+        most = _one_by_one(ranks, reporter, shape.model_type)
     model.start, model.neftune_alpha = start, config.train.neftune_alpha
     model.chunk_bytes = plan.chunk_bytes if plan.chunk_bytes < CHUNK_BYTES else None
     told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
@@ -129,6 +133,14 @@ def _begin(model: PeftModel, init: str, checkpoint: Path | None, ranks: Ranks) -
     ranks.copy([start[name] for name in sorted(start)])
     begin_at(model, start)
     return {name: matrix.cpu() for name, matrix in start.items()}
+
+
+def _one_by_one(ranks: Ranks, reporter: Reporter, model_type: str) -> int:
+    """Pieces of one example each, and that told. Raises ModelError where ranks must make equally many passes."""
+    if ranks.size > 1:
+        raise ModelError(f"model_type = {model_type!r}: examples in one row would see one another; set parallel.strategy = 'single'")
+    reporter.warn("not_packed", f"examples of one row would see one another in {model_type} models, so each passes alone: exact but slower")
+    return ONE_EXAMPLE
 
 
 def _must_agree(ranks: Ranks, model_config: dict[str, Any], marks: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from engine.final_model import save_final_model
 from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
+from engine.packing_check import ONE_EXAMPLE
 from engine.pressure import Pressure, peak_gib, read, remember_peak
 from engine.probe import try_longest
 from engine.rank_loads import rank_loads
@@ -140,6 +141,7 @@ class Trainer:
             row_length=self.config.data.max_seq_length,
             interrupted=self.control.interrupted,
             progress=lambda done, total: self.emit(events.Phase(name="evaluate", done=done, total=total)),
+            packs=self.parts.piece_tokens != ONE_EXAMPLE,
             ranks=self.ranks,
         ))  # fmt: skip
         if result is not None:

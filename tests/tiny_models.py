@@ -33,6 +33,8 @@ ARCHITECTURES = {
     "phi3": {"sliding_window": None},
     "glm": {"head_dim": 16},
     "glm4": {"head_dim": 16},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+    "stablelm": {},
     "qwen3_moe": {"head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
 }  # fmt: skip
 """By model_type; windows are shorter than the examples, so that they matter."""
