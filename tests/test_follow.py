@@ -3,7 +3,7 @@
 import threading
 
 from engine import events
-from engine.engine_log import last_lines
+from engine.engine_log import TAIL_BYTES, last_lines
 from tests.console_runs import beginning, engine_alive, make_run, step, write
 from tui.fold import RunState, fold_all
 from tui.follow import Follower, FollowThread, Progress, Replayed
@@ -102,7 +102,7 @@ def test_a_log_begun_anew_is_replayed_from_its_start(tmp_path):
 def test_the_end_of_the_engine_log_is_kept_and_survives_broken_text(tmp_path):
     """A crash is explained by the last lines, whatever bytes they hold."""
     run = make_run(tmp_path, "a", [])
-    run.engine_log.write_bytes(b"x" * 50_000 + b"\nline \xff\n\nSegmentation fault\n")
+    run.engine_log.write_bytes(b"x" * 2 * TAIL_BYTES + b"\nline \xff\n\nSegmentation fault\n")
 
     assert last_lines(run) == ["line �", "Segmentation fault"]
 
