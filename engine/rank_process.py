@@ -30,8 +30,10 @@ def run_rank(run: RunDirectory, config: Config, place: RankPlace, train: Callabl
     control = Control(run)
     control.install_signals()
     pulse = Pulse(place.folder, place.rank)
-    reporter = RankReporter(pulse, Reporter(run) if place.rank == 0 else None)
-    reporter.watch_cards([gpu.index for gpu in detect(run.path.parent).usable_gpus])
+    written = Reporter(run) if place.rank == 0 else None
+    if written is not None:  # the first rank tells of all GPUs of its machine
+        written.watch_cards([gpu.index for gpu in detect(run.path.parent).usable_gpus])
+    reporter = RankReporter(pulse, written)
     # What the launcher decided is not decided again: the memory in use is another by now.
     decided = msgspec.structs.replace(config.parallel, strategy=place.strategy, num_gpus=place.local_size)
     last = train(run, msgspec.structs.replace(config, parallel=decided), control, reporter, place, pulse)

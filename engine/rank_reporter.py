@@ -1,7 +1,7 @@
 """What a rank reports to: every event is a sign of life, and only those of the first rank are written down."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from engine import events
 from engine.pulse import Pulse
@@ -38,11 +38,6 @@ class RankReporter:
             self._reporter.watch_hardware(remembered)
         else:
             threading.Thread(target=_keep, args=(remembered,), name="hardware", daemon=True).start()
-
-    def watch_cards(self, cards: Collection[int]) -> None:
-        """The first rank tells of all GPUs of its machine."""
-        if self._reporter is not None:
-            self._reporter.watch_cards(cards)
 
     def open_tensorboard(self) -> None:
         """On the first rank. Raises EnvironmentFault when it isn't installed."""

@@ -11,7 +11,7 @@ from data.examples import ANSWER, MASKED, THINKING, Example, ExampleSettings, bu
 from data.tokenizer import load_tokenizer
 from engine import config as schema
 from engine.batches import build_micro_batch
-from engine.fused.dropout import Dropout
+from engine.fused.dropout import Dropout, at
 from engine.fused.projections import Adapter, Projections
 from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
 from engine.train_step import Updater, backward, part_sums, read_sums
@@ -223,7 +223,7 @@ def test_dropout_drops_the_asked_share_and_keeps_the_mean():
 
     assert (factors == 0).float().mean().item() == pytest.approx(0.1, abs=0.003)
     assert factors.mean().item() == pytest.approx(1.0, abs=0.003)
-    assert not torch.equal(factors, Dropout(0.1, seed=5).at(1).factors(x))
+    assert not torch.equal(factors, at(Dropout(0.1, seed=5), 1).factors(x))
 
 
 def test_dropout_is_drawn_for_a_step_again_in_recomputation_and_not_at_all_in_evaluation(family):

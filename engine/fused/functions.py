@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.fused.dropout import Dropout
+from engine.fused.dropout import Dropout, at
 from engine.fused.elementwise import RMSNorm, rotate_, swiglu, swiglu_backward
 from engine.fused.projections import Projections
 
@@ -38,24 +38,23 @@ class AttentionOutput:
 
 
 ATTENTION_INPUT, OUTPUT, GATE_UP, DOWN = range(4)
-"""Places of a layer where its adapters read, for `Dropout.at`."""
+"""Places of a layer where its adapters read, each with a draw of its own."""
+Draws = tuple[Dropout | None, Dropout | None, Dropout | None]
+"""Of OUTPUT, GATE_UP and DOWN."""
 
 
 def attention_input(
     part: AttentionInput, x: Tensor, cos: Tensor, sin: Tensor, dropout: Dropout | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values, turned by position.  x: (T, D).  cos, sin: (T, 1, d / 2).  Returns three (T, heads, d)."""
-    return _AttentionInput.apply(part, _at(dropout, ATTENTION_INPUT), cos, sin, x, *part.projections.parameters)
+    return _AttentionInput.apply(part, at(dropout, ATTENTION_INPUT), cos, sin, x, *part.projections.parameters)
 
 
 def attention_output(part: AttentionOutput, attended: Tensor, residual: Tensor, dropout: Dropout | None = None) -> Tensor:
     """The layer's output (T, D).  attended: (T, H · d).  residual: (T, D), the layer's input."""
     parameters = [*part.output.parameters, *part.gate_up.parameters, *part.down.parameters]
-    return _AttentionOutput.apply(part, dropout, attended, residual, *parameters)
-
-
-def _at(dropout: Dropout | None, place: int) -> Dropout | None:
-    return dropout and dropout.at(place)
+    draws = tuple(at(dropout, place) for place in (OUTPUT, GATE_UP, DOWN))
+    return _AttentionOutput.apply(part, draws, attended, residual, *parameters)
 
 
 class _AttentionInput(torch.autograd.Function):
@@ -97,28 +96,27 @@ class _AttentionInput(torch.autograd.Function):
 
 class _AttentionOutput(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, part: AttentionOutput, dropout: Dropout | None, attended: Tensor, residual: Tensor, *parameters: Tensor
-    ) -> Tensor:
-        middle, output_inner = part.output.forward(attended, _at(dropout, OUTPUT))
+    def forward(ctx: Any, part: AttentionOutput, draws: Draws, attended: Tensor, residual: Tensor, *parameters: Tensor) -> Tensor:
+        at_output, at_gate_up, at_down = draws
+        middle, output_inner = part.output.forward(attended, at_output)
         middle += residual
         normal, inverse = part.norm.forward(middle)
-        gate_up, gate_up_inner = part.gate_up.forward(normal, _at(dropout, GATE_UP))
-        y, down_inner = part.down.forward(swiglu(gate_up), _at(dropout, DOWN))
-        ctx.part, ctx.dropout = part, dropout
+        gate_up, gate_up_inner = part.gate_up.forward(normal, at_gate_up)
+        y, down_inner = part.down.forward(swiglu(gate_up), at_down)
+        ctx.part, ctx.draws = part, draws
         ctx.save_for_backward(attended, output_inner, middle, inverse, gate_up, gate_up_inner, down_inner)
         return y.add_(middle)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         part: AttentionOutput = ctx.part
-        dropout: Dropout | None = ctx.dropout
+        at_output, at_gate_up, at_down = ctx.draws
         attended, output_inner, middle, inverse, gate_up, gate_up_inner, down_inner = ctx.saved_tensors
         (dy,) = gradients
-        d_product, d_down = part.down.backward(swiglu(gate_up), down_inner, dy, _at(dropout, DOWN))
+        d_product, d_down = part.down.backward(swiglu(gate_up), down_inner, dy, at_down)
         normal = part.norm.apply(middle, inverse)
         d_stacked = swiglu_backward(gate_up, d_product)
-        d_normal, d_gate_up = part.gate_up.backward(normal, gate_up_inner, d_stacked, _at(dropout, GATE_UP))
+        d_normal, d_gate_up = part.gate_up.backward(normal, gate_up_inner, d_stacked, at_gate_up)
         d_middle = part.norm.backward(middle, inverse, d_normal).add_(dy)
-        d_attended, d_output = part.output.backward(attended, output_inner, d_middle, _at(dropout, OUTPUT))
+        d_attended, d_output = part.output.backward(attended, output_inner, d_middle, at_output)
         return None, None, d_attended, d_middle, *d_output, *d_gate_up, *d_down
