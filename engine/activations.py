@@ -9,20 +9,18 @@ from engine.model_shape import ModelShape
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 
-def why_plain(shape: ModelShape, quantization: str, variant: str = "lora", sharded: bool = False) -> str | None:
+def why_plain(shape: ModelShape, variant: str = "lora", sharded: bool = False) -> str | None:
     """What keeps a run off the fused path, as "key = value" in any language; None when nothing does.  sharded: by fsdp2."""
     if variant == "dora":
         return f"lora.variant = {variant!r}"
-    if quantization != "none":
-        return f"model.quantization = {quantization!r}"
     if sharded:
         return "parallel.strategy = 'fsdp2'"
     return shape.unlike_llama or None
 
 
-def runs_fused(shape: ModelShape, quantization: str, variant: str = "lora", sharded: bool = False) -> bool:
+def runs_fused(shape: ModelShape, variant: str = "lora", sharded: bool = False) -> bool:
     """Whether the run takes the fused path."""
-    return why_plain(shape, quantization, variant, sharded) is None
+    return why_plain(shape, variant, sharded) is None
 
 
 def kept_bytes(

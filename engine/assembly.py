@@ -100,7 +100,7 @@ def assemble(
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
-    model = prepare_training(peft, config.lora, device, precision, checkpointing, config.model.quantization)
+    model = prepare_training(peft, config.lora, device, precision, checkpointing)
     if model.fused is None and leaks(model):
         most = _one_by_one(ranks, reporter, shape.model_type)
     model.start, model.neftune_alpha = start, config.train.neftune_alpha

@@ -135,9 +135,9 @@ def _foreign_content(folder: Path) -> Iterator[None]:
 
 
 def optimizer_tensors(model: PeftModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat tensors named '<parameter>|<key>'."""
+    """A copy of the optimiser's state as flat tensors named '<parameter>|<key>', apart even where parameters share one (8-bit codes)."""
     return {
-        f"{name}|{key}": (value.detach() if isinstance(value, Tensor) else _number(value)).cpu().contiguous()
+        f"{name}|{key}": (value.detach() if isinstance(value, Tensor) else _number(value)).to("cpu", copy=True).contiguous()
         for name, parameter in model.named_parameters() if parameter in optimizer.state
         for key, value in optimizer.state[parameter].items()
     }  # fmt: skip

@@ -142,7 +142,7 @@ class Train(_Section):
     max_grad_norm: Annotated[float, Meta(ge=0.0, description="Clip the gradient to this norm; 0 never clips.")] = 1.0
     optimizer: Annotated[
         Literal["adamw", "adamw_8bit", "schedule_free", "muon"],
-        Meta(description="adamw; adamw_8bit (bitsandbytes, GPU); schedule_free averages and ignores scheduler; muon (half the state)."),
+        Meta(description="adamw; adamw_8bit (needs bitsandbytes); schedule_free averages and ignores scheduler; muon (half the state)."),
     ] = "adamw"
     neftune_alpha: Annotated[
         float,

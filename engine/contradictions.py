@@ -12,6 +12,11 @@ def check_together(config: Config) -> None:
             f"lora.init = {lora.init!r} takes a part out of the base weights, which model.quantization = {config.model.quantization!r} "
             "stores in few bits: set lora.init = 'default' or model.quantization = 'none'"
         )
+    if lora.variant == "dora" and config.model.quantization == "int8":
+        raise ConfigError(
+            "lora.variant = 'dora' reads the base weights in every pass, in which peft loses the scales of model.quantization = 'int8' on "
+            "a CPU: set lora.variant = 'lora' or model.quantization = 'nf4'"
+        )
     if train.optimizer == "muon" and lora.variant == "dora":
         raise ConfigError(
             "train.optimizer = 'muon' updates matrices, and lora.variant = 'dora' trains vectors too: set train.optimizer = 'adamw' or "

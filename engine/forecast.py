@@ -119,12 +119,12 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
 
 def forecast(shape: ModelShape, work: Workload) -> Forecast:
     """Memory of one process at its peak."""
-    fused = runs_fused(shape, work.quantization, work.variant, work.shards > 1)
+    fused = runs_fused(shape, work.variant, work.shards > 1)
     kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused)
     tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules)
     activations = shape.num_layers * tokens * (BYTES[work.precision] * shape.hidden_size if work.gradient_checkpointing else kept)
     layer = tokens * (backward_bytes(shape, work.precision, fused) + (kept if work.gradient_checkpointing else 0))
-    layer += unpacked_bytes(shape, work) + unsharded_bytes(shape, work)
+    layer += unpacked_bytes(shape, work, fused) + unsharded_bytes(shape, work)
     loss, generation = loss_bytes(shape, work), generation_bytes(shape, work)
     return Forecast(
         weights=weight_bytes(shape, work) / GIB,
@@ -160,11 +160,13 @@ def base_bytes(shape: ModelShape, precision: str, quantization: str) -> float:
     return quantised * bits / 8 + (shape.parameters - quantised) * BYTES[precision]
 
 
-def unpacked_bytes(shape: ModelShape, work: Workload) -> float:
-    """The one linear layer whose quantised weights are unpacked at a time, in the compute type."""
+def unpacked_bytes(shape: ModelShape, work: Workload, fused: bool) -> float:
+    """Quantised weights that are unpacked at a time, in the compute type: of one linear layer on the plain path; on the fused one gate's
+    and up's in one piece, and the one that is on its way there."""
     if work.quantization == "none":
         return 0.0
-    return max((linear.inputs * linear.outputs for linear in shape.linears), default=0) * BYTES[work.precision]
+    widest = max((linear.inputs * linear.outputs for linear in shape.linears), default=0)
+    return (3 if fused else 1) * widest * BYTES[work.precision]
 
 
 def unsharded_bytes(shape: ModelShape, work: Workload) -> float:

@@ -100,7 +100,8 @@ def model_type(folder: Path) -> str:
 
 def load_base(folder: Path, precision: str, quantization: str, device: torch.device) -> PreTrainedModel:
     """The frozen base model on `device`. Raises ModelError for weights or an architecture that can't be loaded."""
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    for library in ("transformers", "bitsandbytes"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=DTYPES[precision], attn_implementation=attention.NAME, trust_remote_code=False, use_safetensors=True,
@@ -110,6 +111,10 @@ def load_base(folder: Path, precision: str, quantization: str, device: torch.dev
         raise
     except (ValueError, OSError, KeyError, RuntimeError, ImportError) as error:
         raise ModelError(f"{folder}: this model cannot be loaded: {_first_line(error)}") from error
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # bitsandbytes would lay 4-bit weights out anew at the first evaluation, for a product that has no gradient.
+            module.support_avx512bf16_for_cpu = False
     model.requires_grad_(False)
     model.config.use_cache = False
     return model
@@ -148,12 +153,12 @@ def _targets(base: PreTrainedModel, asked: str | list[str]) -> str | list[str]:
 
 
 def prepare_training(
-    model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool, quantization: str = "none"
+    model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
 ) -> LoadedModel:
     """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart."""
     base = model.get_base_model()
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
-    plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), quantization, lora.variant, sharded)
+    plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), lora.variant, sharded)
     fused = fuse(model, lora.dropout, gradient_checkpointing) if plain_because is None else None
     if gradient_checkpointing:
         _recompute(base)

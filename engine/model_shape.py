@@ -19,6 +19,8 @@ FUSED = ("phi3", "glm4")
 """Families that keep gate and up in one linear layer; Phi-3 fuses q, k and v as well."""
 LLAMA_KIND = ("llama", "mistral", "qwen2", "qwen3")
 """Families whose decoder layer is Llama's: norm, attention, norm, SwiGLU."""
+UNPACKED = "bitsandbytes"
+"""The quantisation whose weights `engine.fused` can unpack."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def _unlike_llama(config: dict[str, Any], model_type: str) -> str:
     if (act := config.get("hidden_act", "silu")) not in ("silu", "swish"):
         return f"hidden_act = {act!r}"
     method = (config.get("quantization_config") or {}).get("quant_method")
-    return f"quantization_config = {getattr(method, 'value', method)!r}" if method else ""
+    method = getattr(method, "value", method)
+    return f"quantization_config = {method!r}" if method not in (None, UNPACKED) else ""
 
 
 def _attention(config: dict[str, Any], model_type: str, hidden: int, query: int, key: int) -> tuple[Linear, ...]:

@@ -16,7 +16,7 @@ def build_optimizer(trainable: dict[str, Tensor], train: Train, plus_ratio: floa
     common = {"lr": train.learning_rate, "weight_decay": train.weight_decay}
     match train.optimizer:
         case "adamw_8bit":
-            return _adamw_8bit(groups, common, on_gpu=next(iter(trainable.values())).is_cuda)
+            return _adamw_8bit(groups, common)
         case "schedule_free":
             return ScheduleFreeAdamW(groups, **common)
         case "muon":
@@ -37,9 +37,7 @@ def parameter_groups(trainable: dict[str, Tensor], plus_ratio: float) -> list[di
     return [{"params": slow, "lr_ratio": 1.0}, {"params": fast, "lr_ratio": plus_ratio}]
 
 
-def _adamw_8bit(groups: list[dict[str, Any]], common: dict[str, float], on_gpu: bool) -> torch.optim.Optimizer:
-    if not on_gpu:
-        raise EnvironmentFault("train.optimizer = 'adamw_8bit' needs an NVIDIA GPU; on a CPU use 'adamw', or 'muon' for half its state")
+def _adamw_8bit(groups: list[dict[str, Any]], common: dict[str, float]) -> torch.optim.Optimizer:
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:

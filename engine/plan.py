@@ -152,8 +152,7 @@ def _setting_notes(case: Case, way: Option) -> list[Note]:
         notes.append(note("micro_batch_smaller", micro_batch=way.micro_batch, accumulation=way.accumulation, wanted=wanted))
     if way.fits and way.chunk_bytes == SMALL_CHUNK_BYTES:
         notes.append(note("loss_chunks_smaller"))
-    lora = case.config.lora
-    if why := why_plain(case.shape, case.config.model.quantization, lora.variant, way.strategy == "fsdp2"):
+    if why := why_plain(case.shape, case.config.lora.variant, way.strategy == "fsdp2"):
         notes.append(note("plain_layers", why=why))
     return notes
 

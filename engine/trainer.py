@@ -226,6 +226,7 @@ class Trainer:
         self.emit(events.Phase(name="save"))
         facts = {
             "base_model": self.config.model.name,
+            "quantization": self.config.model.quantization,
             "steps": str(self.step),
             "precision": self.parts.model.precision,
             "run": self.run_directory.name,

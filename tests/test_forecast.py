@@ -90,4 +90,4 @@ def test_the_forecast_takes_the_engines_path(family, variant, fused):
 
     model, shape = trained_model(family, 2, "fp32", variant=variant)
 
-    assert (model.fused is not None) is fused is activations.runs_fused(shape, "none", variant)
+    assert (model.fused is not None) is fused is activations.runs_fused(shape, variant)

@@ -202,6 +202,7 @@ def test_only_training_is_noisy(folder, fused):
     ("text", "says"),
     [
         ("[lora]\ninit = 'pissa'\n[model]\nquantization = 'nf4'", "lora.init = 'pissa' takes a part out of the base"),
+        ("[lora]\nvariant = 'dora'\n[model]\nquantization = 'int8'", "lora.variant = 'dora' reads the base weights in every pass"),
         ("[lora]\nvariant = 'dora'\n[train]\noptimizer = 'muon'", "train.optimizer = 'muon' updates matrices"),
     ],
 )

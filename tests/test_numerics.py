@@ -13,6 +13,7 @@ from engine import config as schema
 from engine.batches import build_micro_batch
 from engine.fused.dropout import Dropout, at
 from engine.fused.projections import Adapter, Projections
+from engine.fused.weights import Dense
 from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
 from engine.train_step import Updater, backward, part_sums, read_sums
 from tests.tiny_models import FAMILIES, tiny_model
@@ -202,7 +203,7 @@ def test_fused_dropout_is_that_of_autograd_with_the_same_draw(wants_dx):
     x, weight = torch.randn(40, 24, requires_grad=True), torch.randn(20, 24)
     adapters = [Adapter(torch.randn(4, 24, requires_grad=True), torch.randn(size, 4, requires_grad=True), 2.0) for size in (12, 8)]
     dropout = Dropout(0.5, seed=7)
-    fused = Projections(weight, None, [12, 8], adapters)
+    fused = Projections(Dense(weight), None, [12, 8], adapters)
     dropped = x * dropout.factors(x)
     wanted = x @ weight.t() + torch.cat([2.0 * dropped @ adapter.a.t() @ adapter.b.t() for adapter in adapters], dim=1)
     dy = torch.randn_like(wanted)

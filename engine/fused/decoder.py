@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from peft import PeftModel
-from peft.tuners.lora import Linear as LoraLinear
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
@@ -18,6 +18,7 @@ from engine.fused.dropout import Dropout, draws
 from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
 from engine.fused.projections import Adapter, Projections
+from engine.fused.weights import frozen_weight
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class FusedDecoder:
 
 
 def fuse(model: PeftModel, dropout: float, checkpointing: bool) -> FusedDecoder:
-    """The fused decoder over `model`'s own weights, which are stacked in memory; only for one that `why_plain` has nothing against."""
+    """The fused decoder over `model`'s own weights, which are stacked in memory unless packed; only for one that `why_plain` lets pass."""
     decoder = model.get_base_model().get_decoder()
     return FusedDecoder(decoder, [_layer(layer) for layer in decoder.layers], dropout, checkpointing)
 
@@ -160,20 +161,15 @@ def _base(linear: nn.Module) -> nn.Linear:
 
 
 def _projections(*linears: nn.Module) -> Projections:
-    """The linears as one; their weights become views of one stacked tensor, so nothing is held twice."""
+    """The linears as one."""
     bases = [_base(linear) for linear in linears]
-    sizes = [base.out_features for base in bases]
-    weight = bases[0].weight.data
-    if len(bases) > 1:
-        weight = torch.cat([base.weight.data for base in bases])
-        for base, part in zip(bases, weight.split(sizes), strict=True):
-            base.weight.data = part
+    weight, sizes = frozen_weight(bases), [base.out_features for base in bases]
     bias = torch.cat([base.bias.data for base in bases]) if all(base.bias is not None for base in bases) else None
     return Projections(weight, bias, sizes, [_adapter(linear) for linear in linears])
 
 
 def _adapter(linear: nn.Module) -> Adapter | None:
-    if not isinstance(linear, LoraLinear):
+    if not isinstance(linear, LoraLayer):
         return None
     name = linear.active_adapters[0]
     return Adapter(linear.lora_A[name].weight, linear.lora_B[name].weight, linear.scaling[name])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.fused.dropout import Dropout
 from engine.fused.products import times_transposed
+from engine.fused.weights import FrozenWeight
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Adapter:
 
 
 class Projections:
-    """y = x Wᵀ + bias + adapters, for weights stacked by rows; the stack is the only copy of them.
+    """y = x Wᵀ + bias + adapters, for weights stacked by rows.
 
-    weight: (out, in) frozen.  bias: (out,) frozen or None.  pieces: row ranges of the stacked linears, adapters beside them.
+    weight: (out, in).  bias: (out,) frozen or None.  outputs: rows of each stacked linear, adapters beside them.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, outputs: Sequence[int], adapters: Sequence[Adapter | None]):
+    def __init__(self, weight: FrozenWeight, bias: Tensor | None, outputs: Sequence[int], adapters: Sequence[Adapter | None]):
         self.weight, self.bias = weight, bias
         ends = [sum(outputs[: index + 1]) for index in range(len(outputs))]
         self._adapted = [
@@ -43,7 +44,7 @@ class Projections:
 
     def forward(self, x: Tensor, dropout: Dropout | None = None) -> tuple[Tensor, Tensor | None]:
         """x: (T, in).  Returns y (T, out) and the adapters' inner states (T, sum of r), which `backward` needs."""
-        y = times_transposed(x, self.weight, self.bias)
+        y = times_transposed(x, self.weight.unpacked(x.dtype), self.bias)
         if not self._adapted:
             return y, None
         inner = torch.mm(x if dropout is None else x * dropout.factors(x), self._stacked_a(x.dtype).t())
@@ -55,7 +56,7 @@ class Projections:
         self, x: Tensor, inner: Tensor | None, dy: Tensor, dropout: Dropout | None = None, wants_dx: bool = True
     ) -> tuple[Tensor | None, list[Tensor]]:
         """Gradients of the input (T, in), None unless wanted, and of `parameters`.  dy: (T, out).  The rest as in the forward pass."""
-        dx = times_transposed(dy, self.weight.t()) if wants_dx else None
+        dx = times_transposed(dy, self.weight.unpacked(dy.dtype).t()) if wants_dx else None
         if inner is None:
             return dx, []
         d_inner = torch.empty_like(inner)
