@@ -8,6 +8,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MODES = "ECB|CBC|CFB|OFB|CTR|GCM|CCM|XTS|BC|OFBNLF|HCTR"
+_SUITE = (
+    r"(?:(?:ECDHE|DHE|ECDH|EDH|ADH|AECDH|PSK|SRP|RSA|ECDSA|DSS|ECC)-)*(?:AES(?:128|256)|CHACHA20|CAMELLIA(?:128|256)|DES-CBC3|RC4|SM4)"
+    r"(?:-(?:CBC|GCM|CCM8?|POLY1305))?-(?:SHA(?:1|256|384)?|MD5|SM3)"
+)
+"""Cipher suites as OpenSSL names them."""
+_SSH = (
+    r"(?:aes(?:128|192|256)-(?:ctr|cbc|gcm)|chacha20-poly1305|3des-cbc|curve25519-sha256|diffie-hellman-group(?:\d{1,2}|-exchange)-sha\d{1,3}"
+    r"|ecdh-sha2-nistp\d{3}|ecdsa-sha2-nistp\d{3}|rsa-sha2-(?:256|512)|ssh-(?:rsa|dss|ed25519)|hmac-(?:sha1|md5|sha2-(?:256|512))"
+    r"|sntrup761x25519-sha512|mlkem768x25519-sha256)(?:-(?:etm|96))?(?:@[a-z.]+)?"
+)
+"""Algorithms as SSH names them (RFC 4253 and what OpenSSH added)."""
+_JOSE = r"(?:RS|ES|PS|HS)(?:256|384|512)|A(?:128|192|256)(?:GCM|KW|GCMKW|CBC-HS(?:256|384|512))|ECDH-ES(?:\+A\d{3}KW)?|RSA-OAEP-256"
+"""Algorithms as JSON Web Algorithms (RFC 7518) name them."""
 _PATTERNS = {
     "standard": (
         r"(?:GB|GM|JR|GA|YD|DL)\s?/\s?[TZ]\s?\d{4,5}(?:\.\d{1,2})?(?:\s?[-—]{1,2}\s?(?:19|20)\d{2})?"
@@ -17,6 +30,10 @@ _PATTERNS = {
         r"|(?:NIST\s)?SP\s?800-\d{1,3}[A-Z]?"
         r"|RFC\s?\d{3,5}"
         r"|PKCS\s?#?\d{1,2}"
+    ),
+    "identifier": (
+        r"SGD_[A-Z0-9]+(?:_[A-Z0-9]+)*|(?:rsa_pkcs1|rsa_pss_rsae|rsa_pss_pss|ecdsa_secp\d{3}r1)_sha\d{3}|sm2sig_sm3"
+        rf"|{_SUITE}|{_SSH}|{_JOSE}"
     ),
     "algorithm": (
         r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+)+"
@@ -34,23 +51,32 @@ _PATTERNS = {
         r"|(?:DH|FFDHE|MODP)-?(?:1024|2048|3072|4096|6144|8192)"
         r"|(?:TLS|SSL)\s?v?[123]\.[0-3])"
     ),
+    "interface": r"(?:SDF|SKF|SAF|CKM|CKA|CKO|EVP)_[A-Za-z0-9_]+",
     "hex": r"0x[0-9A-Fa-f]{2,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
     "base64": (
         r"(?<![+/])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])"
         r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
     ),
 }
-"""Each stands between characters that are no part of a Latin word, and holds a digit.
+"""Each stands between characters that are no part of a Latin word, and holds a digit or an underscore.
 
 Base64 starts only where a run of its letters does: looking ahead from each slash of a long run would take quadratic time.
 """
 
+_NAMED = {"attack": "攻击", "public_key": "曲线", "protocol": "承诺", "mathematics": "定理|引理|假设"}
+_PAIRED = "算法|方案|签名|加密|协议|密码体制|变换|构造|归约"
+_NO_AUTHORS = "Alice|Bob|Carol|Eve|Mallory|Oscar|Trudy|XSS|CSRF|SSRF|DDoS|APT|SQL|Web|CC"
+"""Who acts in examples, and attacks on other things than cryptography."""
+_NAME = re.compile(
+    rf"(?<![A-Za-z0-9_-])(?!(?:{_NO_AUTHORS})(?![A-Za-z]))(?:[A-Z][A-Za-z0-9+]+(?:[-–][A-Z][A-Za-z0-9]+)*\s?"
+    rf"(?:{'|'.join(f'(?P<{kind}>{words})' for kind, words in _NAMED.items())})|[A-Z][a-z]+(?:[-–][A-Z][a-z]+)+\s?(?P<algorithm>{_PAIRED}))"
+)
 _SCANNER = re.compile("|".join(rf"(?P<{name}>(?<![A-Za-z0-9_])(?:{pattern})(?![A-Za-z0-9_]))" for name, pattern in _PATTERNS.items()))
-_RUN, _TOKEN, _DIGIT = re.compile("[ -~—]+"), re.compile("[^ ]+"), re.compile("[0-9]")
+_RUN, _TOKEN, _MARK = re.compile("[ -~—]+"), re.compile("[^ ]+"), re.compile("[0-9_]")
 _SHORT = 80
 """Runs up to this length are scanned whole."""
 _BEFORE, _AFTER = 3, 2
-"""Tokens around one with a digit that may belong to the same term: `GB / T 39786 - 2021`, `NIST SP 800-38D`."""
+"""Tokens around one with a digit or underscore that may belong to the same term: `GB / T 39786 - 2021`, `NIST SP 800-38D`."""
 
 
 class Pattern(NamedTuple):
@@ -74,12 +100,20 @@ def find_patterns(flat: str) -> Iterator[Pattern]:
             yield Pattern(match.start(), match.end(), name, category, name if category == "standard" else "")
 
 
+def find_named(flat: str) -> Iterator[Pattern]:
+    """What is called after its authors or by a word of its own: X 攻击, X 曲线, X-Y 算法. New ones come too fast for any list."""
+    if flat.isascii():
+        return
+    for match in _NAME.finditer(flat):
+        yield Pattern(match.start(), match.end(), match[0].replace(" ", ""), match.lastgroup or "", "")
+
+
 def _windows(flat: str) -> Iterator[tuple[int, int]]:
     """The stretches in which a pattern can match: scanning all of an English text would cost most of the time."""
-    if not _DIGIT.search(flat):
+    if not _MARK.search(flat):
         return
     for run in _RUN.finditer(flat):
-        if not _DIGIT.search(flat, run.start(), run.end()):
+        if not _MARK.search(flat, run.start(), run.end()):
             continue
         if run.end() - run.start() <= _SHORT:
             yield run.span()
@@ -91,7 +125,7 @@ def _around_digits(flat: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
     tokens = [token.span() for token in _TOKEN.finditer(flat, run.start(), run.end())]
     first = last = -1
     for number, (start, end) in enumerate(tokens):
-        if not _DIGIT.search(flat, start, end):
+        if not _MARK.search(flat, start, end):
             continue
         if first >= 0 and number - _BEFORE > last:
             yield tokens[first][0], tokens[last][1]

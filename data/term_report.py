@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from data.standards import doubt
 from data.term_list import entries
-from data.terms import Term, find_terms
-from data.text_checks import VALUES
+from data.terms import VALUES, Term, find_terms
 
 MOST_PAIRS = 50
 MOST_TERMS = 60

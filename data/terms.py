@@ -14,7 +14,7 @@ import ahocorasick
 from msgspec import Struct
 
 from data.term_list import Entry, entries, ordinary_words, spellings
-from data.term_patterns import find_patterns
+from data.term_patterns import find_named, find_patterns
 
 _FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _FLAT |= {0x3000: 0x20} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
@@ -25,7 +25,8 @@ NEAR = 150
 """Characters within which another term makes a term of a name that is also an ordinary word (signature, challenge)."""
 NEAR_DOUBTFUL = 40
 """The same where the other is such a name itself: collision and preimage in one sentence."""
-_VALUES = ("hex", "base64")
+VALUES = ("hex", "base64")
+"""Categories that are values, not terms: nobody counts them, and they make a term of no other word."""
 
 
 class Term(Struct, frozen=True):
@@ -61,6 +62,9 @@ def find_terms(text: str) -> list[Term]:
     """The terms of a text in order, none overlapping another; where several could start, the longest."""
     flat = text.translate(_FLAT) if not text.isascii() and _NOT_FLAT.search(text) else text
     found = [*_listed(flat), *(_Match(*pattern) for pattern in find_patterns(flat))]
+    # SM2 攻击 is two terms, because SM2 is one; in Raccoon 攻击 only the whole is.
+    known = {one.start for one in found}
+    found += [_Match(*pattern, needs_context=True) for pattern in find_named(flat) if pattern.start not in known]
     kept = _near_others(_leftmost_longest(found))
     return [Term(text[one.start : one.end], one.start, one.end, one.name, one.category, one.standard) for one in kept]
 
@@ -78,7 +82,7 @@ def _near_others(found: list[_Match]) -> list[_Match]:
     """Without the names that need another term near them and have none, not even another such name."""
     if not any(one.needs_context for one in found):
         return found
-    sure = [one.start for one in found if not one.needs_context and one.category not in _VALUES]
+    sure = [one.start for one in found if not one.needs_context and one.category not in VALUES]
     doubtful = [one for one in found if one.needs_context]
     supported = _beside_others(doubtful) | {one.start for one in doubtful if _is_near(one.start, sure)}
     return [one for one in found if not one.needs_context or one.start in supported]

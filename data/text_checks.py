@@ -16,15 +16,13 @@ from data.fixes import difference, fixed
 from data.mojibake import looks_garbled
 from data.record import Fault, Record
 from data.standards import doubt
-from data.terms import Term, find_terms
+from data.terms import VALUES, Term, find_terms
 from data.thinking import has_tag, odd_tags
 
 NO_LETTERS = "none"
 """Language of a record without a letter."""
 ENOUGH = 4_000
 """Characters of a record that its language and script are told by."""
-VALUES = ("hex", "base64")
-"""Categories of `Term` that are values, not terms: they are not counted."""
 
 DAMAGE = {
     "garbled": "the text was once read in the wrong encoding and shows it; take the fix, or the record from its source again",
