@@ -35,6 +35,7 @@ _INVISIBLE = re.compile(
 
 
 _SURELY = 0.6
+_NO_LETTERS = bytes(byte for byte in range(0x80) if not chr(byte).isalpha())
 _HAN_BYTES, _KANA_BYTE = bytes(range(0x4E, 0xA0)), b"\x30"
 """Upper bytes of most Han characters, and of kana (with some punctuation), in UTF-16."""
 
@@ -59,6 +60,11 @@ def without_invisible(text: str) -> str:
     """The text without what `invisible_characters` finds."""
     hidden = {invisible.start for invisible in invisible_characters(text)}
     return "".join(character for place, character in enumerate(text) if place not in hidden) if hidden else text
+
+
+def without_space(text: str) -> str:
+    """The text without its white space, of whatever kind."""
+    return "".join(text.split())
 
 
 def plain_line_ends(text: str) -> str:
@@ -135,7 +141,13 @@ def _is_surely_chinese(text: str) -> bool:
     """Whether so many characters are Han that no unit of any other kind could matter: a sixth of the work of counting them all."""
     high = text.encode("utf-16-le", "surrogatepass")[1::2]
     han = len(high) - len(high.translate(None, _HAN_BYTES))
-    return 0 < _SURELY * len(high) <= han and high.count(_KANA_BYTE) * 5 <= han
+    if not han or high.count(_KANA_BYTE) * 5 > han:
+        return False
+    if _SURELY * len(high) <= han:
+        return True
+    # Formulas and tables: their digits and signs are no units of any language.
+    plain = text.encode("ascii", "ignore")
+    return _SURELY * (len(high) - len(plain) + len(plain.translate(None, _NO_LETTERS))) <= han
 
 
 def invisible_characters(text: str) -> list[Invisible]:

@@ -1,12 +1,15 @@
 """What was found out about a data file, kept by content: a second opening of the same content costs nothing.
 
-Each finding is computed by its own module; here it is only remembered, under everything it depends on (`data.cache`).
+Each finding is made by its own module; here the records are passed by all of them, and what they find is remembered under
+everything it depends on (`data.cache`).
 """
 
 import io
 from array import array
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,11 +18,14 @@ from data.cache import cache_key, data_cache, write_whole
 from data.dataset import Dataset
 from data.examples import ExampleSettings
 from data.lengths import Lengths, count_lengths
-from data.near_duplicates import near_duplicate_groups
-from data.record import RecordTexts
+from data.near_duplicates import Signatures, near_duplicate_groups
+from data.record import Record, RecordTexts
+from data.text_checks import Texts
+from data.text_processes import TextLooker
 from data.tokenizer import Tokenizer
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[str, int, int], None]
+_TELL_EVERY = 64
 
 
 class LengthTable(Sequence[Lengths]):
@@ -45,45 +51,102 @@ class LengthTable(Sequence[Lengths]):
         return (Lengths(*row) for start in range(0, len(self), 4096) for row in self.columns[start : start + 4096].tolist())
 
 
-def lengths_of(dataset: Dataset, tokenizer: Tokenizer, settings: ExampleSettings, progress: Progress | None = None) -> LengthTable:
-    """`data.lengths.count_lengths` of a file. Raises TemplateError."""
+class Survey(NamedTuple):
+    """lengths: None without a tokenizer.  groups: the near-duplicate group of each record."""
 
-    def make() -> np.ndarray:
-        rows = array("i")
-        for one in count_lengths(dataset.records, tokenizer, settings, progress):
-            rows.extend(one)
-        return np.array(rows, dtype=np.int32).reshape(-1, 4)
-
-    return LengthTable(_kept_array(("lengths", dataset.identity, tokenizer.fingerprint, settings), make))
+    lengths: LengthTable | None
+    groups: list[int]
+    texts: Texts
 
 
-def groups_of(dataset: Dataset, progress: Progress | None = None) -> list[int]:
-    """`data.near_duplicates.near_duplicate_groups` of a file."""
+def survey(
+    dataset: Dataset, tokenizer: Tokenizer | None = None, settings: ExampleSettings | None = None, progress: Progress | None = None
+) -> Survey:
+    """Token lengths, groups and what the texts show, in one pass over the records: each is read and taken apart once.
 
-    def make() -> np.ndarray:
-        return np.array(near_duplicate_groups(RecordTexts(dataset.records), progress), dtype=np.int32)
+    While a thread encodes and other processes look at texts, the next records are laid out and their signatures made here.
+    progress: called with a stage (records, texts, duplicates), records done and in all; it may raise to stop. Raises TemplateError.
+    """
+    tell, records = progress or (lambda stage, done, total: None), dataset.records
+    settings = settings or ExampleSettings()
+    lengths_key = _key("lengths", dataset, tokenizer.fingerprint, settings) if tokenizer else ""
+    lengths = _recall_array(lengths_key) if tokenizer else None
+    groups, texts = _recall_array(_key("groups", dataset)), _recall(_key("texts", dataset), Texts)
+    signatures = None if groups is not None else Signatures(len(records))
+    with nullcontext() if texts is not None else TextLooker(len(records)) as looker:
+        sinks = [looker.add] if looker else []
+        if signatures:
+            sinks.append(lambda record: signatures.add(record.conversation.text()))
+        passing = _passing(records, sinks, lambda done: tell("records", done, len(records)))
+        if tokenizer and lengths is None:
+            lengths = _rows(count_lengths(passing, tokenizer, settings, records.line))
+            _keep_array(lengths_key, lengths)
+        elif sinks:
+            deque(passing, maxlen=0)
+        if looker:
+            texts = looker.texts(lambda done, total: tell("texts", done, total))
+            _keep(_key("texts", dataset), texts)
+    if signatures:
+        found = signatures.groups(RecordTexts(records), lambda done, total: tell("duplicates", done, total))
+        groups = _kept_groups(dataset, found)
+    assert texts is not None and groups is not None
+    return Survey(LengthTable(lengths) if lengths is not None else None, groups.tolist(), texts)
 
-    return _kept_array(("groups", dataset.identity), make).tolist()
+
+def groups_of(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> list[int]:
+    """The near-duplicate group of each record of a file, where nothing else is asked for."""
+    groups = _recall_array(_key("groups", dataset))
+    if groups is None:
+        groups = _kept_groups(dataset, near_duplicate_groups(RecordTexts(dataset.records), progress))
+    return groups.tolist()
 
 
-def kept(dataset: Dataset, name: str, type: Any, make: Callable[[], Any]) -> Any:
-    """What `make` gives, a value that msgspec can write and read as `type`, remembered for the dataset under `name`."""
-    path = data_cache() / f"{cache_key(name, dataset.identity)}.msgpack"
+def _kept_groups(dataset: Dataset, found: Sequence[int]) -> np.ndarray:
+    groups = np.array(found, dtype=np.int32)
+    _keep_array(_key("groups", dataset), groups)
+    return groups
+
+
+def _passing(records: Sequence[Record], sinks: Sequence[Callable[[Record], None]], tell: Callable[[int], None]) -> Iterator[Record]:
+    """The records, each given to all sinks on its way."""
+    for record in records:
+        if record.index % _TELL_EVERY == 0:
+            tell(record.index)
+        for sink in sinks:
+            sink(record)
+        yield record
+
+
+def _rows(lengths: Iterable[Lengths]) -> np.ndarray:
+    rows = array("i")
+    for one in lengths:
+        rows.extend(one)
+    return np.array(rows, dtype=np.int32).reshape(-1, 4)
+
+
+def _key(name: str, dataset: Dataset, *parts: object) -> str:
+    return cache_key(name, dataset.identity, *parts)
+
+
+def _recall(key: str, type: Any) -> Any:
     try:
-        value = msgspec.msgpack.decode(path.read_bytes(), type=type)
+        return msgspec.msgpack.decode((data_cache() / f"{key}.msgpack").read_bytes(), type=type)
     except (OSError, msgspec.MsgspecError):
-        value = make()
-        write_whole(path, msgspec.msgpack.encode(value))
-    return value
+        return None
 
 
-def _kept_array(key: tuple[object, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
-    path = data_cache() / f"{cache_key(*key)}.npy"
+def _keep(key: str, value: Any) -> None:
+    write_whole(data_cache() / f"{key}.msgpack", msgspec.msgpack.encode(value))
+
+
+def _recall_array(key: str) -> np.ndarray | None:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(data_cache() / f"{key}.npy", allow_pickle=False)
     except (OSError, ValueError):
-        made = make()
+        return None
+
+
+def _keep_array(key: str, value: np.ndarray) -> None:
     content = io.BytesIO()
-    np.save(content, made, allow_pickle=False)
-    write_whole(path, content.getvalue())
-    return made
+    np.save(content, value, allow_pickle=False)
+    write_whole(data_cache() / f"{key}.npy", content.getvalue())

@@ -14,11 +14,9 @@ from data import thinking
 from data.contamination import contaminated
 from data.examples import ExampleSettings
 from data.facts import facts_of
-from data.findings import groups_of, kept, lengths_of
+from data.findings import survey
 from data.lengths import Percentiles, percentiles_by_part
 from data.reading import Dataset, Fault, Record
-from data.text_checks import Texts
-from data.text_processes import look_at_many
 from data.tokenizer import Tokenizer
 
 EXAMPLE_LINES = 5
@@ -27,7 +25,7 @@ THINKING_FAULTS = frozenset({*thinking.FAULTS, "tag_in_reasoning", "two_reasonin
 """Codes of faults in the thinking of a record, usable or not."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (tokens, duplicates, texts, contamination), records done and records in all; it may raise to stop."""
+"""Called with a stage (of `data.findings.survey`, and contamination), records done and records in all; it may raise to stop."""
 
 
 class ProblemCount(Struct, frozen=True):
@@ -98,12 +96,8 @@ def inspect(
     """
     tell = progress or (lambda stage, done, total: None)
     records = dataset.records
-    lengths = None
-    if tokenizer is not None:
-        lengths = lengths_of(dataset, tokenizer, settings or ExampleSettings(), lambda done, total: tell("tokens", done, total))
-    groups = groups_of(dataset, lambda done, total: tell("duplicates", done, total))
+    lengths, groups, texts = survey(dataset, tokenizer, settings, tell)
     near = groups_of_several(groups)
-    texts = texts_of(dataset, lambda done, total: tell("texts", done, total))
     remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
     if evaluation is not None:
         remarks += _contaminated(dataset, evaluation, lambda done, total: tell("contamination", done, total))
@@ -127,11 +121,6 @@ def inspect(
         script=dict(Counter(texts.scripts).most_common()),
         terms={name: count for (name, _), count in Counter(texts.terms).most_common()},
     )
-
-
-def texts_of(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Texts:
-    """What the texts of a file show (`data.text_checks`), remembered by its content."""
-    return kept(dataset, "texts", Texts, lambda: look_at_many(dataset.records, progress))
 
 
 def _contaminated(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None]) -> list[Fault]:

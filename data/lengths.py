@@ -1,6 +1,6 @@
 """How many tokens the examples of a file take, by part, and the percentiles of it. Nothing is dropped or cut here."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, structs
@@ -43,16 +43,12 @@ def settings_to_count(settings: ExampleSettings) -> ExampleSettings:
 
 
 def count_lengths(
-    records: Sequence[Record], tokenizer: Tokenizer, settings: ExampleSettings, progress: Callable[[int, int], None] | None = None
-) -> list[Lengths]:
-    """Lengths of every example. progress: called with records done and in all. Raises TemplateError for an unusable template."""
-    lengths: list[Lengths] = []
-    builder = ExampleBuilder(tokenizer, settings_to_count(settings), lambda index: f"line {records[index].line}")
+    records: Iterable[Record], tokenizer: Tokenizer, settings: ExampleSettings, line: Callable[[int], int]
+) -> Iterator[Lengths]:
+    """Lengths of every example. line: of a record, by its index, for messages. Raises TemplateError for an unusable template."""
+    builder = ExampleBuilder(tokenizer, settings_to_count(settings), lambda index: f"line {line(index)}")
     for examples in builder.build((record.index, record.conversation) for record in records):
-        lengths += map(_lengths, examples)
-        if progress and lengths:
-            progress(lengths[-1].record + 1, len(records))
-    return lengths
+        yield from map(_lengths, examples)
 
 
 def longest_by_record(lengths: Iterable[Lengths]) -> dict[int, Lengths]:

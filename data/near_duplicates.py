@@ -13,6 +13,7 @@ import numpy as np
 from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue] - a compiled module without stubs
 
 from data.cache import data_cache
+from data.chinese import without_space
 
 THRESHOLD = 0.7
 """Jaccard of the 5-gram sets from which two texts count as near duplicates."""
@@ -25,6 +26,7 @@ _CHUNK = 1 << 16
 """Characters whose hashes are made together: many texts, in arrays that stay in the processor's cache."""
 _IN_MEMORY = 128 << 20
 """Bytes of signatures that are held in memory."""
+_TELL_EVERY = 64
 _LARGE = 64
 """Members of a bucket from which comparing all with all is too much."""
 
@@ -38,20 +40,63 @@ def near_duplicate_groups(texts: Sequence[str], progress: Progress | None = None
     progress: called with texts done and texts in all.
     """
     tell = progress or (lambda done, total: None)
-    place, distinct, signatures = _signatures(texts, tell)
-    groups, comparison = UnionFind(len(distinct)), _Comparison(_Distinct(texts, distinct))
-    for band in range(_BANDS):
-        for members in _buckets(signatures, band):
-            _join_alike(members, signatures, comparison, groups)
-        tell((len(texts) + len(texts) * band // _BANDS) // 2, len(texts))
-    tell(len(texts), len(texts))
-    numbers: dict[int, int] = {}
-    return [numbers.setdefault(groups.find(number), len(numbers)) for number in place]
+    signatures = Signatures(len(texts))
+    for number, text in enumerate(texts):
+        signatures.add(text)
+        if number % _TELL_EVERY == 0:
+            tell(number // 2, len(texts))
+    return signatures.groups(texts, lambda done, total: tell((total + done) // 2, total))
+
+
+class Signatures:
+    """MinHash signatures of texts that come one after another: what makes groups of them without looking at all of them again."""
+
+    def __init__(self, count: int):
+        """count: how many texts will come, at most."""
+        self._place, self._distinct = array("I"), array("I")
+        self._first: dict[bytes, int] = {}
+        self._signatures = _matrix(count)
+        self._waiting: list[str] = []
+        self._characters = 0
+
+    def add(self, text: str) -> None:
+        """The next text."""
+        shortened = normalised(text)
+        key = hashlib.blake2b(shortened.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if key not in self._first:
+            self._first[key] = len(self._distinct)
+            self._distinct.append(len(self._place))
+            self._waiting.append(shortened)
+            self._characters += len(shortened)
+        self._place.append(self._first[key])
+        if self._characters >= _CHUNK:
+            self._digest()
+
+    def groups(self, texts: Sequence[str], tell: Progress) -> list[int]:
+        """`near_duplicate_groups` of the texts that came. texts: the same again, asked for single ones. tell: texts done and in all."""
+        self._digest()
+        count, signatures = len(self._distinct), self._signatures[: len(self._distinct)]
+        groups, comparison = UnionFind(count), _Comparison(_Distinct(texts, self._distinct))
+        for band in range(_BANDS):
+            for members in _buckets(signatures, band):
+                _join_alike(members, signatures, comparison, groups)
+            tell(len(texts) * (band + 1) // _BANDS, len(texts))
+        numbers: dict[int, int] = {}
+        return [numbers.setdefault(groups.find(number), len(numbers)) for number in self._place]
+
+    def _digest(self) -> None:
+        """Signatures of the texts that wait for theirs."""
+        if self._waiting:
+            hashes, offsets = _hashes_of_all(self._waiting)
+            matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.tolist(), _PERMUTATIONS, 42)
+            end = len(self._distinct)
+            self._signatures[end - len(self._waiting) : end] = matrix.to_rows()
+            self._waiting, self._characters = [], 0
 
 
 def normalised(text: str) -> str:
     """The text as near duplicates are compared: lower case, no white space."""
-    return "".join(text.split()).lower()
+    return without_space(text).lower()
 
 
 def jaccard(a: str, b: str) -> float:
@@ -77,36 +122,6 @@ class _Distinct:
 
     def __getitem__(self, number: int) -> str:
         return normalised(self._texts[self._places[number]])
-
-
-def _signatures(texts: Sequence[str], tell: Progress) -> tuple["array[int]", "array[int]", np.ndarray]:
-    """The distinct number of each text, a place where each distinct text stands, and their MinHash: (N, _PERMUTATIONS) uint32."""
-    place, distinct, first = array("I"), array("I"), dict[bytes, int]()
-    signatures = _matrix(len(texts))
-    waiting: list[str] = []
-    characters = 0
-    for number, text in enumerate(texts):
-        shortened = normalised(text)
-        key = hashlib.blake2b(shortened.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if key not in first:
-            first[key] = len(distinct)
-            distinct.append(number)
-            waiting.append(shortened)
-            characters += len(shortened)
-        place.append(first[key])
-        if characters >= _CHUNK or number == len(texts) - 1:
-            signatures[len(distinct) - len(waiting) : len(distinct)] = _digest(waiting)
-            waiting, characters = [], 0
-            tell((number + 1) // 2, len(texts))
-    return place, distinct, signatures[: len(distinct)]
-
-
-def _digest(texts: Sequence[str]) -> np.ndarray:
-    if not texts:
-        return np.zeros((0, _PERMUTATIONS), dtype=np.uint32)
-    hashes, offsets = _hashes_of_all(texts)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.tolist(), _PERMUTATIONS, 42)
-    return np.array(matrix.to_rows(), dtype=np.uint32)
 
 
 def _matrix(count: int) -> np.ndarray:

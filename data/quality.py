@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from data.chinese import language_shares, main_language
+from data.chinese import language_shares, main_language, without_space
 from data.conversation import Conversation, Turn
 
 CHECKS = {
@@ -194,10 +194,10 @@ def _is_absent(language: str, text: str) -> bool:
 
 def _leak(prompt: str, answer: str) -> str:
     """The beginning of an answer that repeats all of a prompt, '' for none."""
-    prompt = "".join(prompt.split())
+    prompt = without_space(prompt)
     if len(prompt) < _LEAK:
         return ""
-    start = "".join(answer[: 3 * len(prompt) + 20].split())
+    start = without_space(answer[: 3 * len(prompt) + 20])
     return _shortened(prompt) if start.startswith(prompt) and start != prompt else ""
 
 

@@ -58,7 +58,8 @@ _PATTERNS = {
         r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
     ),
 }
-"""Each stands between characters that are no part of a Latin word, and holds a digit or an underscore.
+"""Each stands between characters that are no part of a Latin word, has three characters or more, and holds a letter and a digit or an
+underscore.
 
 Base64 starts only where a run of its letters does: looking ahead from each slash of a long run would take quadratic time.
 """
@@ -72,7 +73,7 @@ _NAME = re.compile(
     rf"(?:{'|'.join(f'(?P<{kind}>{words})' for kind, words in _NAMED.items())})|[A-Z][a-z]+(?:[-–][A-Z][a-z]+)+\s?(?P<algorithm>{_PAIRED}))"
 )
 _SCANNER = re.compile("|".join(rf"(?P<{name}>(?<![A-Za-z0-9_])(?:{pattern})(?![A-Za-z0-9_]))" for name, pattern in _PATTERNS.items()))
-_RUN, _TOKEN, _MARK = re.compile("[ -~—]+"), re.compile("[^ ]+"), re.compile("[0-9_]")
+_RUN, _TOKEN, _MARK, _LETTER = re.compile("[ -~—]{3,}"), re.compile("[^ ]+"), re.compile("[0-9_]"), re.compile("[A-Za-z]")
 _SHORT = 80
 """Runs up to this length are scanned whole."""
 _BEFORE, _AFTER = 3, 2
@@ -113,10 +114,11 @@ def _windows(flat: str) -> Iterator[tuple[int, int]]:
     if not _MARK.search(flat):
         return
     for run in _RUN.finditer(flat):
-        if not _MARK.search(flat, run.start(), run.end()):
+        start, end = run.span()
+        if not _LETTER.search(flat, start, end) or not _MARK.search(flat, start, end):
             continue
-        if run.end() - run.start() <= _SHORT:
-            yield run.span()
+        if end - start <= _SHORT:
+            yield start, end
         else:
             yield from _around_digits(flat, run)
 

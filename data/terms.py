@@ -50,12 +50,14 @@ class _Match(NamedTuple):
 
 
 class _Spelling(NamedTuple):
-    """entry: None for an ordinary word.  has_case: it counts only as written here.  takes_plural: an English s may follow."""
+    """entry: None for an ordinary word.  has_case: it counts only as written here.  takes_plural: an English s may follow.
+    has_latin_end: it starts or ends with a letter that a longer word could hold."""
 
     text: str
     entry: Entry | None
     has_case: bool
     takes_plural: bool
+    has_latin_end: bool
 
 
 def find_terms(text: str) -> list[Term]:
@@ -110,14 +112,15 @@ def _beside_others(doubtful: list[_Match]) -> set[int]:
 def _listed(flat: str) -> Iterator[_Match]:
     """Matches of listed names, Latin ones only as whole words, none across an ordinary word."""
     matches: list[_Match] = []
-    ordinary: list[tuple[int, int]] = []
+    inside: set[int] = set()
+    """Places between two characters of an ordinary word: a match that starts or ends there tears it apart."""
     for start, end, spelling in _occurrences(_lowered(flat)):
-        if spelling.entry is None:
-            ordinary.append((start, end))
-        elif whole := _whole_word_end(flat, start, end, spelling):
-            entry = spelling.entry
+        entry = spelling.entry
+        if entry is None:
+            inside.update(range(start + 1, end))
+        elif whole := _whole_word_end(flat, start, end, spelling) if spelling.has_latin_end else end:
             matches.append(_Match(start, whole, entry.name, entry.category, entry.standard, entry.needs_context))
-    return (one for one in matches if not any(_tears(one, word) for word in ordinary)) if ordinary else iter(matches)
+    return (one for one in matches if one.start not in inside and one.end not in inside)
 
 
 def _occurrences(lowered: str) -> Iterator[tuple[int, int, _Spelling]]:
@@ -146,22 +149,17 @@ def _whole_word_end(flat: str, start: int, end: int, spelling: _Spelling) -> int
     return end
 
 
-def _tears(one: _Match, word: tuple[int, int]) -> bool:
-    """Whether a match shares characters with an ordinary word without holding all of it."""
-    start, end = word
-    return one.start < end and start < one.end and not (one.start <= start and end <= one.end)
-
-
 @functools.cache
 def _automaton() -> ahocorasick.Automaton:
     automaton = ahocorasick.Automaton()
     for word in ordinary_words():
-        automaton.add_word(_as_bytes(word), _Spelling(word, None, False, False))
+        automaton.add_word(_as_bytes(word), _Spelling(word, None, False, False, False))
     for entry in entries():
         for name in entry.names:
             for text in spellings(name):
                 takes_plural = len(text) > 4 and text[-1].isascii() and text[-1].islower() and not text.endswith("s")
-                automaton.add_word(_as_bytes(_lowered(text)), _Spelling(text, entry, entry.has_case or _needs_case(text), takes_plural))
+                has_case, has_latin_end = entry.has_case or _needs_case(text), _is_latin(text[0]) or _is_latin(text[-1])
+                automaton.add_word(_as_bytes(_lowered(text)), _Spelling(text, entry, has_case, takes_plural, has_latin_end))
     automaton.make_automaton()
     return automaton
 

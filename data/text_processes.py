@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +28,8 @@ MANY = 4_000
 MOST = 8
 """Processes that one can keep fed with records."""
 _SHARE = 512
+_AHEAD = 8
+"""Shares a process that may wait for it: whoever brings them has other work to do in between."""
 _LENGTH_BYTES = 4
 _PROJECT = Path(__file__).resolve().parent.parent
 
@@ -40,33 +42,59 @@ class _Asked(Struct, array_like=True):
     conversation: Conversation
 
 
-def look_at_many(records: Sequence[Record], progress: Callable[[int, int], None] | None = None, processes: int | None = None) -> Texts:
-    """`look_at_texts` of records however many, the same whatever the number of processes (one a core without it)."""
-    count = min(processes or _cores(), MOST)
-    if count < 2 or len(records) < MANY:
-        return look_at_texts(records, progress)
-    found, done = Texts({}, {}, {}, {}), 0
-    with _Processes(count) as workers:
-        for share, texts in workers.look_at(_shares(records)):
-            found.add(texts)
-            done += len(share)
+class TextLooker:
+    """`look_at_texts` of records that come one after another, the same whatever the number of processes. A context manager.
+
+    count: how many records will come; processes: one a core without it, and none for few records.
+    """
+
+    def __init__(self, count: int, processes: int | None = None):
+        several = min(processes or _cores(), MOST)
+        self._found, self._done, self._count = Texts({}, {}, {}, {}), 0, count
+        self._share: list[Record] = []
+        self._waiting: deque[tuple[list[Record], Future[Texts]]] = deque()
+        self._processes = _Processes(several) if several > 1 and count >= MANY else None
+        self._most_waiting = _AHEAD * several
+
+    def __enter__(self) -> "TextLooker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._processes:
+            self._processes.end()
+
+    def add(self, record: Record) -> None:
+        """The next record. Waits where the processes are far behind."""
+        self._share.append(record)
+        if len(self._share) == _SHARE:
+            self._pass_on()
+
+    def texts(self, progress: Callable[[int, int], None] | None = None) -> Texts:
+        """What was found in all of them. progress: records done and in all; it may raise to stop."""
+        self._pass_on()
+        while self._waiting:
+            self._take()
             if progress:
-                progress(done, len(records))
-    return found
+                progress(self._done, self._count)
+        return self._found
+
+    def _pass_on(self) -> None:
+        share, self._share = self._share, []
+        if self._processes is None:
+            self._found.add(look_at_texts(share))
+            return
+        self._waiting.append((share, self._processes.look_at(share)))
+        if len(self._waiting) > self._most_waiting:
+            self._take()
+
+    def _take(self) -> None:
+        share, texts = self._waiting.popleft()
+        self._found.add(texts.result())
+        self._done += len(share)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _shares(records: Sequence[Record]) -> Iterator[list[Record]]:
-    share: list[Record] = []
-    for record in records:
-        share.append(record)
-        if len(share) == _SHARE:
-            yield share
-            share = []
-    yield share
 
 
 class _Processes:
@@ -80,10 +108,8 @@ class _Processes:
         for process in self._all:
             self._idle.put(process)
 
-    def __enter__(self) -> "_Processes":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Whatever they are at; nothing of them is left."""
         self._is_over = True
         for process in self._all:
             process.kill()
@@ -92,15 +118,9 @@ class _Processes:
             with suppress(OSError), process:  # closes its pipes and waits for its end
                 pass
 
-    def look_at(self, shares: Iterator[list[Record]]) -> Iterator[tuple[list[Record], Texts]]:
-        """What was found in each share, in order; only a few are read ahead."""
-        waiting: deque[tuple[list[Record], Future[Texts]]] = deque()
-        for share in shares:
-            waiting.append((share, self._threads.submit(self._look_at, share)))
-            if len(waiting) > 2 * self._count:
-                yield _looked_at(*waiting.popleft())
-        for one in waiting:
-            yield _looked_at(*one)
+    def look_at(self, share: list[Record]) -> "Future[Texts]":
+        """What is found in these records, by whichever process is free first."""
+        return self._threads.submit(self._look_at, share)
 
     def _look_at(self, share: list[Record]) -> Texts:
         process = self._idle.get()
@@ -115,10 +135,6 @@ class _Processes:
         if answer is not None:
             return msgspec.msgpack.decode(answer, type=Texts)
         return Texts({}, {}, {}, {}) if self._is_over else look_at_texts(share)
-
-
-def _looked_at(share: list[Record], texts: Future[Texts]) -> tuple[list[Record], Texts]:
-    return share, texts.result()
 
 
 def _start() -> "subprocess.Popen[bytes]":

@@ -8,7 +8,7 @@ import pytest
 from data import text_processes
 from data.reading import read_file
 from data.text_checks import look_at_texts
-from data.text_processes import look_at_many
+from data.text_processes import TextLooker
 from tests.conftest import PROJECT
 
 BUNDLED = PROJECT / "data" / "bundled" / "crypto_zh.jsonl"
@@ -30,11 +30,20 @@ def started(monkeypatch):
     return processes
 
 
+def _look(records, progress=None, after_first=lambda: None):
+    with TextLooker(len(records), processes=2) as looker:
+        for record in records:
+            looker.add(record)
+            if record.index == 50:
+                after_first()
+        return looker.texts(progress)
+
+
 def test_several_processes_find_what_one_finds(several, started):
     """Remarks, languages, scripts and terms are equal, in the same order, and every process has ended."""
     records = read_file(BUNDLED).records
     told = []
-    found = look_at_many(records, lambda done, total: told.append((done, total)), processes=2)
+    found = _look(records, lambda done, total: told.append((done, total)))
     alone = look_at_texts(records)
 
     assert found == alone and list(found.terms) == list(alone.terms) and list(found.remarks) == list(alone.remarks)
@@ -45,11 +54,7 @@ def test_a_process_that_dies_loses_nothing(several, started):
     """What it was asked is looked at by whoever asked."""
     records = read_file(BUNDLED).records
 
-    def kill_one(done, total):
-        if done == 50:
-            os.kill(started[0].pid, signal.SIGKILL)
-
-    assert look_at_many(records, kill_one, processes=2) == look_at_texts(records)
+    assert _look(records, after_first=lambda: os.kill(started[0].pid, signal.SIGKILL)) == look_at_texts(records)
 
 
 def test_work_that_is_stopped_leaves_no_process(several, started):
@@ -59,7 +64,7 @@ def test_work_that_is_stopped_leaves_no_process(several, started):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        look_at_many(read_file(BUNDLED).records, stop, processes=2)
+        _look(read_file(BUNDLED).records, stop)
 
     assert started and all(one.returncode is not None for one in started)
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from data.errors import DanluError
 from data.examples import ExampleSettings
-from data.findings import groups_of, lengths_of
-from data.inspection import texts_of
+from data.findings import Survey, survey
 from data.lengths import settings_to_count
 from data.proof import prove
 from data.reading import open_file
@@ -31,7 +30,7 @@ PROVED_RECORDS = 20_000
 
 @dataclass(frozen=True)
 class Stage:
-    """What is being done: read, search, tokens, duplicates, texts or proof; total 0 = unknown."""
+    """What is being done: read, search, records, texts, duplicates or proof; total 0 = unknown."""
 
     name: str
     done: int = 0
@@ -72,12 +71,11 @@ def load_file(path: Path, config: Config, tell: Tell) -> None:
     table.scan(SCANNED)
     tell(Opened(table))
     _read_on(table, tell)
-    _count_tokens(table, config, tell)
-    tell(Stage("duplicates", 0, len(table)))
-    table.set_groups(groups_of(dataset, lambda done, total: tell(Stage("duplicates", done, total))))
+    found = _look(table, config, tell)
+    table.set_groups(found.groups)
     ratios = {"train": 1 - data.eval_fraction, "eval": data.eval_fraction}
     table.split = split(dataset.records, ratios, config.train.seed, table.groups.tolist())
-    table.set_texts(texts_of(dataset, lambda done, total: tell(Stage("texts", done, total))))
+    table.set_texts(found.texts)
     if len(table) <= PROVED_RECORDS:
         table.proof = prove(table.split, dataset.records, lambda done, total: tell(Stage("proof", done, total)))
     tell(Finished())
@@ -103,11 +101,16 @@ def _read_on(table: RecordTable, tell: Tell) -> None:
         tell(Stage("search", len(table.index), len(table)))
 
 
-def _count_tokens(table: RecordTable, config: Config, tell: Tell) -> None:
-    tell(Stage("tokens", 0, len(table)))
+def _look(table: RecordTable, config: Config, tell: Tell) -> Survey:
+    """What is found in the records; without token lengths where the model's tokenizer cannot be used."""
+    progress = lambda stage, done, total: tell(Stage(stage, done, total))  # noqa: E731
+    progress("records", 0, len(table))
     try:
         table.tokenizer = tokenizer_of(config.model)
-        progress = lambda done, total: tell(Stage("tokens", done, total))  # noqa: E731
-        table.set_lengths(lengths_of(table.dataset, table.tokenizer, table.settings, progress).columns)
+        found = survey(table.dataset, table.tokenizer, table.settings, progress)
     except DanluError as error:
         tell(NoTokenizer(str(error)))
+        return survey(table.dataset, progress=progress)
+    assert found.lengths is not None
+    table.set_lengths(found.lengths.columns)
+    return found
