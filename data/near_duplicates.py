@@ -87,7 +87,7 @@ class Signatures:
     def _digest(self) -> None:
         """Signatures of the texts that wait for theirs."""
         if self._waiting:
-            hashes, offsets = _hashes_of_all(self._waiting)
+            hashes, offsets = gram_hashes(self._waiting)
             matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.tolist(), _PERMUTATIONS, 42)
             end = len(self._distinct)
             self._signatures[end - len(self._waiting) : end] = matrix.to_rows()
@@ -132,13 +132,9 @@ def _matrix(count: int) -> np.ndarray:
         return np.memmap(file, dtype=np.uint32, mode="w+", shape=(count, _PERMUTATIONS))
 
 
-def gram_hashes(text: str) -> np.ndarray:
-    """A 64-bit hash of every run of `GRAM` code points, repetitions included; a shorter text is one run, filled with zeros."""
-    return _hashes_of_all([text])[0]
-
-
-def _hashes_of_all(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """`gram_hashes` of several texts one after another, and where those of each begin, with the end of the last: (N + 1,)."""
+def gram_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """A 64-bit hash of every run of `GRAM` code points of one text after another, repetitions included, and where those of each text
+    begin, with the end of the last: (N + 1,). A shorter text is one run, filled with zeros."""
     filled = [text.ljust(GRAM, "\0") for text in texts]
     codes = np.frombuffer("".join(filled).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     ends = np.cumsum([len(text) for text in filled])
@@ -231,7 +227,7 @@ class _Comparison:
         common to all, texts alike within t share one of the first n - ceil(t n) + 1. So a sentence that starts thousands of
         records, which is in none of their rarest grams, makes no pair.
         """
-        hashes = [np.unique(gram_hashes(self._texts[number])) for number in members]
+        hashes = [np.unique(gram_hashes([self._texts[number]])[0]) for number in members]
         sizes = np.array([len(grams) for grams in hashes])
         _, grams, counts = np.unique(np.concatenate(hashes), return_inverse=True, return_counts=True)
         owners = np.repeat(np.arange(len(members)), sizes)

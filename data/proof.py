@@ -68,7 +68,8 @@ def crossing_pairs(parts: Sequence[str], texts: Sequence[str], progress: Callabl
 def _hashed(texts: Sequence[str]) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Distinct gram hashes of each text, some thousand texts at a time."""
     for start in range(0, len(texts), _CHUNK):
-        yield start, [np.unique(gram_hashes(normalised(text))) for text in texts[start : start + _CHUNK]]
+        hashes, offsets = gram_hashes([normalised(text) for text in texts[start : start + _CHUNK]])
+        yield start, [np.unique(one) for one in np.split(hashes, offsets[1:-1])]
 
 
 def _slot(hashes: np.ndarray) -> np.ndarray:

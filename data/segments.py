@@ -6,7 +6,10 @@ costs what its text costs, and not its square. Guards against typed control toke
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import accumulate
 
 import tokenizers
 
@@ -17,7 +20,7 @@ class Segmenter:
     def __init__(self, backend: tokenizers.Tokenizer, token_bytes: Callable[[int], bytes] | None):
         """token_bytes: what a token stands for, of a byte-level tokenizer."""
         added = backend.get_added_tokens_decoder()
-        self._backend, self._token_bytes = backend, token_bytes
+        self._backend, self._token_bytes = backend, token_bytes and cache(token_bytes)
         self._ids = {token.content: id for id, token in added.items()}
         self.is_exact = bool(added) and not any(t.lstrip or t.rstrip or t.single_word or t.normalized for t in added.values())
         longest_first = sorted(self._ids, key=lambda text: (-len(text), text))
@@ -42,15 +45,12 @@ class Segmenter:
     def _walk(self, head: str, ids: Sequence[int], position: int) -> int | None:
         """The same by counting bytes; None when the tokens do not spell the text as it is."""
         assert self._token_bytes is not None
-        wanted, found = head[:position].encode("utf-8", "surrogatepass"), b""
-        for number, id in enumerate(ids):
-            found += self._token_bytes(id)
-            if not (found.startswith(wanted) or wanted.startswith(found)):
-                return None
-            if len(found) > len(wanted):
-                first = head[position].encode("utf-8", "surrogatepass")
-                return number if first.startswith(found[len(wanted) : len(wanted) + len(first)]) else None
-        return None
+        wanted, first = head[:position].encode("utf-8", "surrogatepass"), head[position].encode("utf-8", "surrogatepass")
+        spelt = [*map(self._token_bytes, ids)]
+        number = bisect_right([*accumulate(map(len, spelt))], len(wanted))
+        found = b"".join(spelt[: number + 1])
+        is_spelt = len(found) > len(wanted) and found.startswith(wanted) and first.startswith(found[len(wanted) :][: len(first)])
+        return number if is_spelt else None
 
 
 class Segmented:
