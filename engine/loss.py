@@ -1,19 +1,23 @@
-"""Output head and cross-entropy over supervised positions only, a chunk at a time.
+"""Output head and cross-entropy over supervised positions only, a part of the vocabulary at a time.
 
-The head is frozen, so the gradient of the hidden states is computed in the same pass as the loss and no logits are kept.
+The head is frozen, so the gradient of the hidden states is computed in the same pass as the loss and no logits are kept: like attention
+over its keys in FlashAttention (arXiv 2205.14135), the softmax is scaled anew whenever a higher logit turns up.
 Not here: which positions are supervised (`data.examples`), normalisation over a step (`engine.train_step`).
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from engine.fused.products import times_transposed
+from engine.fused.products import times, times_transposed
 
 CHUNK_BYTES = 128 << 20
-"""fp32 logits of one chunk: large enough to fill a GPU's matrix units, small beside any model (220 rows of Qwen3's vocabulary)."""
+"""fp32 logits at a time: enough to fill a GPU's matrix units, small beside any model (13,000 columns for 2,048 rows)."""
+CPU_CHUNK_BYTES = 16 << 20
+"""A CPU's caches hold so much, and larger products are no faster (docs/log.md)."""
 
 Head = Callable[[Tensor], Tensor]
 
@@ -24,57 +28,73 @@ def supervised_loss(
     """Summed loss in nats, and the loss of each token.
 
     hidden: (N, D) states of the positions that predict a supervised token, any float dtype.  targets: (N,) int64.
-    head: frozen map (n, D) -> (n, V).  Returns a scalar with gradient for `hidden`, and (N,) fp32 without gradient.
-    chunk_bytes: of fp32 logits at a time, CHUNK_BYTES where it is not given.
+    head: frozen map (n, D) -> (n, V); where it is a plain matrix, columns are taken at a time, else rows.
+    Returns a scalar with gradient for `hidden`, and (N,) fp32 without gradient.
+    chunk_bytes: of fp32 logits at a time, CHUNK_BYTES where it is not given, and on a CPU no more than CPU_CHUNK_BYTES.
     Zero supervised tokens give a zero that still carries (zero) gradient, never NaN.
     """
-    return _HeadLoss.apply(hidden, targets, head, max(1, (chunk_bytes or CHUNK_BYTES) // (4 * vocabulary)))
+    chunk = min(chunk_bytes or CHUNK_BYTES, CHUNK_BYTES if hidden.is_cuda else CPU_CHUNK_BYTES)
+    if type(head) is torch.nn.Linear and head.bias is None:
+        return _HeadLoss.apply(hidden, targets, partial(_by_columns, head.weight, max(1, chunk // (4 * max(hidden.shape)))))
+    return _HeadLoss.apply(hidden, targets, partial(_by_rows, head, max(1, chunk // (4 * vocabulary))))
 
 
 class _HeadLoss(torch.autograd.Function):
     """Loss and d(loss)/d(hidden) in one pass; backward only scales what forward has already computed."""
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, targets: Tensor, head: Head, rows: int) -> tuple[Tensor, Tensor]:
-        wants_gradient = ctx.needs_input_grad[0]
-        gradient = torch.empty_like(hidden) if wants_gradient else None
-        losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
-        for start in range(0, len(targets), rows):
-            piece = slice(start, start + rows)
-            losses[piece], chunk_gradient = _chunk(hidden[piece], targets[piece], head, wants_gradient)
-            if gradient is not None:
-                gradient[piece] = chunk_gradient
+    def forward(ctx, hidden: Tensor, targets: Tensor, compute: Callable[..., tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor]:
+        losses, gradient = compute(hidden, targets, wants_gradient=ctx.needs_input_grad[0])
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
+    def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0].to(gradient.dtype), None, None, None
+        return gradient * gradients[0].to(gradient.dtype), None, None
 
 
-def _chunk(hidden: Tensor, targets: Tensor, head: Head, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    """Losses (n,) of a chunk and, where wanted, their gradient for `hidden` (n, D)."""
-    if type(head) is torch.nn.Linear and head.bias is None:
-        return _linear_chunk(hidden, targets, head.weight, wants_gradient)
-    with torch.set_grad_enabled(wants_gradient):
-        chunk = hidden.detach().requires_grad_(wants_gradient)
-        losses = cross_entropy(head(chunk).float(), targets, reduction="none")
-    if not wants_gradient:
-        return losses, None
-    return losses.detach(), torch.autograd.grad(losses, chunk, torch.ones_like(losses))[0]
+def _by_columns(weight: Tensor, columns: int, hidden: Tensor, targets: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    """Losses (N,) and, where wanted, their gradient for `hidden` (N, D), of logits hidden · weightᵀ, `columns` of them at a time.
+
+    The target's own logit stays out of the sums, so that a probability close to 1 loses no digits in its gradient.
+    """
+    rows = weight.index_select(0, targets).float()
+    wanted = torch.linalg.vecdot(hidden.float(), rows).unsqueeze(1)
+    highest, others = wanted, torch.zeros_like(wanted)
+    ahead = torch.zeros_like(rows) if wants_gradient else None
+    for start in range(0, len(weight) if len(hidden) else 0, columns):
+        piece = weight[start : start + columns].to(hidden.dtype)
+        logits = _without(targets - start, times_transposed(hidden, piece).float())
+        before, highest = highest, torch.maximum(highest, logits.amax(1, keepdim=True))
+        shrink = (before - highest).exp_()
+        shares = logits.sub_(highest).exp_()
+        others = torch.addcmul(shares.sum(1, keepdim=True), others, shrink)
+        if ahead is not None:
+            ahead.mul_(shrink).add_(times(shares.to(hidden.dtype), piece))
+    total = others + (wanted - highest).exp_()
+    losses = (total.log() + highest - wanted).squeeze(1)
+    return losses, None if ahead is None else ahead.addcmul_(rows, others, value=-1).div_(total).to(hidden.dtype)
 
 
-def _linear_chunk(hidden: Tensor, targets: Tensor, weight: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    """The same for a plain matrix: the logits become probabilities and then their gradient in the one buffer they were computed into."""
-    logits = times_transposed(hidden.to(weight.dtype), weight).float()
-    highest = logits.amax(1, keepdim=True)
-    at = targets[:, None]
-    wanted = logits.gather(1, at) - highest
-    total = logits.sub_(highest).exp_().sum(1, keepdim=True)
-    losses = (total.log() - wanted).squeeze(1)
-    if not wants_gradient:
-        return losses, None
-    ahead = logits.div_(total).scatter_add_(1, at, torch.full_like(wanted, -1.0))
-    return losses, times_transposed(ahead.to(weight.dtype), weight.t()).to(hidden.dtype)
+def _without(at: Tensor, logits: Tensor) -> Tensor:
+    """`logits` with -inf in the column `at` of each row, where it has that column."""
+    column = at.clamp(0, logits.shape[1] - 1).unsqueeze(1)
+    found = (column.squeeze(1) == at).unsqueeze(1)
+    return logits.scatter_(1, column, logits.gather(1, column).masked_fill_(found, float("-inf")))
+
+
+def _by_rows(head: Head, rows: int, hidden: Tensor, targets: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    """The same for any head, a few rows at a time."""
+    gradient = torch.empty_like(hidden) if wants_gradient else None
+    losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+    for start in range(0, len(targets), rows):
+        piece = slice(start, start + rows)
+        with torch.set_grad_enabled(wants_gradient):
+            chunk = hidden[piece].detach().requires_grad_(wants_gradient)
+            found = cross_entropy(head(chunk).float(), targets[piece], reduction="none")
+        losses[piece] = found.detach()
+        if gradient is not None:
+            (gradient[piece],) = torch.autograd.grad(found, chunk, torch.ones_like(found))
+    return losses, gradient

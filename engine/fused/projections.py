@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.fused.dropout import Dropout
-from engine.fused.products import times_transposed
+from engine.fused.products import times, times_transposed
 from engine.fused.weights import FrozenWeight
 
 
@@ -56,7 +56,7 @@ class Projections:
         self, x: Tensor, inner: Tensor | None, dy: Tensor, dropout: Dropout | None = None, wants_dx: bool = True
     ) -> tuple[Tensor | None, list[Tensor]]:
         """Gradients of the input (T, in), None unless wanted, and of `parameters`.  dy: (T, out).  The rest as in the forward pass."""
-        dx = times_transposed(dy, self.weight.unpacked(dy.dtype).t()) if wants_dx else None
+        dx = times(dy, self.weight.unpacked(dy.dtype)) if wants_dx else None
         if inner is None:
             return dx, []
         d_inner = torch.empty_like(inner)
