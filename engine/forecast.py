@@ -13,7 +13,8 @@ from engine.model_shape import ModelShape
 
 GIB = 2**30
 CHUNK_BYTES = 128 << 20
-"""fp32 logits of one chunk, as `engine.loss.CHUNK_BYTES` (a test holds them equal; that module needs torch)."""
+CPU_CHUNK_BYTES = 16 << 20
+"""fp32 logits at a time, as in `engine.loss` (a test holds them equal; that module needs torch)."""
 NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """A 4-bit weight, its block's 8-bit scale, and the second quantisation's fp32 scale."""
 CUDA_RUNTIME_GIB = 0.5
@@ -177,9 +178,12 @@ def unsharded_bytes(shape: ModelShape, work: Workload) -> float:
 
 
 def loss_bytes(shape: ModelShape, work: Workload) -> float:
-    """One chunk of logits, which become their gradient in place, and the hidden states of all supervised rows with their gradient."""
-    rows = min(work.local_tokens, max(1, work.chunk_bytes // (4 * shape.vocab_size)))
-    return rows * shape.vocab_size * logit_bytes(work.precision) + 2 * work.local_tokens * shape.hidden_size * BYTES[work.precision]
+    """A part of the logits of all supervised rows, which become probabilities in place, and the rows themselves: states and their gradient
+    in the compute type, the gradient so far and the targets' rows of the head in fp32."""
+    tokens, hidden = work.local_tokens, shape.hidden_size
+    chunk = work.chunk_bytes if work.on_gpu else min(work.chunk_bytes, CPU_CHUNK_BYTES)
+    columns = min(shape.vocab_size, max(1, chunk // (4 * max(tokens, hidden))))
+    return tokens * (columns * logit_bytes(work.precision) + hidden * (2 * BYTES[work.precision] + 2 * 4))
 
 
 def logit_bytes(precision: str) -> int:

@@ -65,7 +65,7 @@ def test_the_chunk_of_logits_is_the_engines():
     """The forecast repeats a constant of a module that needs torch."""
     loss = pytest.importorskip("engine.loss")
 
-    assert loss.CHUNK_BYTES == forecasting.CHUNK_BYTES
+    assert (loss.CHUNK_BYTES, loss.CPU_CHUNK_BYTES) == (forecasting.CHUNK_BYTES, forecasting.CPU_CHUNK_BYTES)
 
 
 @pytest.mark.parametrize(("dropout", "path"), [(0.0, "fused"), (0.1, "fused"), (0.0, "plain"), (0.1, "plain")])
