@@ -228,6 +228,25 @@ async def test_the_footer_offers_what_can_be_done(tmp_path):
         assert not any(key in text_of(pilot.app) for key in ("p pause", "k checkpoint", "e evaluate", "s sample", "x stop"))
 
 
+async def test_the_footer_changes_with_the_last_event(tmp_path):
+    """An engine says its last word before it lets its lock go; the keys are those of an ended run from then on."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training", "p pause")
+            write(run, [stopped("stopped", 10)])
+            await until_shown(pilot, "■ stopped", "r resume")
+
+            assert "p pause" not in text_of(pilot.app)
+
+
+async def test_a_run_without_a_step_says_so(tmp_path):
+    """Not "after step 0 of 0"."""
+    run = make_run(tmp_path, "a", [*beginning(), stopped("interrupted", 0)])
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "Interrupted before the first step.")
+
+
 async def test_an_engine_without_progress_is_told_with_the_way_to_end_it(tmp_path):
     """Its watchdog's warning turns the state, names the phase and how long, until it goes on."""
     run = make_run(tmp_path, "a", [*TRAINED, events.Phase(name="evaluate"), events.Warning(code="stalled", text="no progress in …")])

@@ -173,7 +173,7 @@ class TrainScreen(DanluScreen):
     def offers(self, binding: Binding) -> bool:
         """Commands to an engine only while there is one, resuming only when there is none."""
         if binding.action in LIVE_ONLY:
-            return self._is_alive or self._is_starting
+            return self.shown_state in states.LIVE
         return binding.action != "resume" or self.has_ended
 
     # Drawing

@@ -13,7 +13,8 @@ TABS = ("hardware", "data", "config", "train", "runs")
 KEY_NAMES = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "space": "␣", "escape": "esc", "full_stop": ".", "comma": ",",
     "left_square_bracket": "[", "right_square_bracket": "]", "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎",
-    "equals_sign": "=",
+    "equals_sign": "=", "left_curly_bracket": "{", "right_curly_bracket": "}", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home",
+    "end": "End",
 }  # fmt: skip
 
 
