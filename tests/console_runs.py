@@ -24,8 +24,9 @@ def step(number: int, max_steps: int = 20, **values) -> events.Step:
 def evaluation(number: int, loss: float) -> events.Eval:
     """One evaluation event."""
     return events.Eval(
-        step=number, loss=loss, thinking_loss=loss, answer_loss=loss, perplexity=1.0, supervised_tokens=10, examples=2, seconds=1.0
-    )
+        step=number, loss=loss, thinking_loss=loss, answer_loss=loss, perplexity=1.0, accuracy=0.5, thinking_accuracy=0.4,
+        answer_accuracy=0.75, supervised_tokens=10, examples=2, seconds=1.0,
+    )  # fmt: skip
 
 
 def sample(id: str, number: int, prompt: str = "SM4?", thinking: str = "想", answer: str = "128 位") -> events.SampleFinished:

@@ -350,6 +350,16 @@ async def test_the_metric_the_scale_and_the_zoom_change(tmp_path):
             assert pilot.app.screen.query_one(Chart).metric == "parts"
 
 
+async def test_the_accuracy_of_evaluations_is_told_and_drawn(tmp_path):
+    """In the log by part; as a curve from the evaluations alone."""
+    run = make_run(tmp_path, "a", [*TRAINED, evaluation(20, 2.0)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "50.0 % of the tokens right", "(thinking 40.0 %, answer 75.0 %)")
+            await pilot.press("c", "c")
+            await until_shown(pilot, "Tokens right in evaluations, %", "○ thinking", "60 ┤")
+
+
 async def test_an_update_that_changes_nothing_on_screen_repaints_nothing(tmp_path, monkeypatch):
     """At rest no widget asks to be drawn again."""
     run = make_run(tmp_path, "a", [*ENDED, stopped("stopped", 10)])

@@ -1,4 +1,4 @@
-"""Faults of records in the user's words. Their sentences are English (`tui.texts`); a language may put the name of the kind before them."""
+"""Faults of records in the user's words. The sentences are English (`tui.texts`), so the name of the kind stands before them."""
 
 from data.record import Fault
 from tui import gate

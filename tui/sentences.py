@@ -43,7 +43,7 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
         case events.Eval():
             key = "train.log.eval" if event.step else "train.log.eval_base"
             loss, perplexity = amounts.loss(event.loss), amounts.loss(event.perplexity)
-            return Sentence("eval", "eval", tr(key, step=event.step, loss=loss, perplexity=perplexity))
+            return Sentence("eval", "eval", tr(key, step=event.step, loss=loss, perplexity=perplexity) + _accuracy(event))
         case events.SampleFinished():
             return Sentence("note", "dim", tr("train.log.sample", step=event.step, verdict=verdict(event), prompt=_prompt(event.prompt)))
         case events.SampleRound():
@@ -98,6 +98,14 @@ def verdict(sample: events.SampleFinished) -> str:
     if not sample.answer:
         return tr("train.sample.no_answer")
     return tr("train.sample.stray_tags" if sample.ended else "train.sample.not_ended")
+
+
+def _accuracy(event: events.Eval) -> str:
+    """How many tokens were right, by part; nothing where an older engine wrote the log."""
+    if event.accuracy is None:
+        return ""
+    parts = {"thinking": amounts.share(event.thinking_accuracy), "answer": amounts.share(event.answer_accuracy)}
+    return " · " + tr("train.log.accuracy", all=amounts.share(event.accuracy), **parts)
 
 
 def _data(event: events.DataSummary) -> str:
