@@ -59,6 +59,16 @@ async def test_an_empty_folder_says_what_to_do(tmp_path):
         await until_shown(pilot, "first", "d delete")
 
 
+async def test_the_palette_offers_what_can_be_done(tmp_path):
+    """Screens and actions by name, and no moving around."""
+    make_run(tmp_path, "half", STOPPED)
+    async with console(tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "half")
+        offered = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+
+        assert {"3 Config", "delete", "compare", "quit"} <= set(offered) and "a page down" not in offered
+
+
 async def test_help_names_every_key_once(tmp_path):
     """Signs, not their names; a description too long for a line goes on under itself."""
     async with console(tmp_path).run_test(size=SMALL) as pilot:
