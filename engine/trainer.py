@@ -71,9 +71,9 @@ class Trainer:
 
     def run(self) -> str:
         """Train until the last step or a stop; return why it ended: finished, stopped or interrupted."""
+        self.emit(events.Phase(name="train"))
         if self.step == 0:
             self.look_at_base_model()
-        self.emit(events.Phase(name="train"))
         for step in range(self.step + 1, self.parts.steps.max_steps + 1):
             if reason := obey_commands(self):
                 return self.leave(reason)

@@ -37,14 +37,14 @@ def sample(id: str, number: int, prompt: str = "SM4?", thinking: str = "想", an
     )  # fmt: skip
 
 
-def beginning(max_steps: int = 20) -> list[events.Event]:
+def beginning(max_steps: int = 20, device: str = "cpu") -> list[events.Event]:
     """What an engine says before its first step."""
     return [
         events.EngineStarted(start_id="a", pid=1, versions={}),
         events.Phase(name="import"),
         events.Phase(name="load", detail="demo"),
         events.Plan(
-            max_steps=max_steps, steps_per_epoch=max_steps, device="cpu", precision="fp32", precision_reason="",
+            max_steps=max_steps, steps_per_epoch=max_steps, device=device, precision="fp32", precision_reason="",
             gradient_checkpointing=False, trainable_parameters=1000, total_parameters=100_000,
         ),
         evaluation(0, 3.0),

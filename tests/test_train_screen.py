@@ -79,6 +79,16 @@ async def test_loading_is_shown_stage_by_stage(tmp_path):
             await until_shown(pilot, "✓ loading the model", "● tokenising the data", "25%", "30/120 train")
 
 
+async def test_what_the_engine_says_before_the_first_step_is_in_the_users_language(tmp_path):
+    """The device, what is wrong with the data, and the base model's samples."""
+    texts.set_language("zh")
+    told = [events.Warning(code="truncated", text="the reasoning of 3 examples is cut"), sample("0-0", 0)]
+    run = make_run(tmp_path, "a", [*beginning(device="CPU, 2 threads"), *told])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "CPU，2 线程", "思考被截短: the reasoning", "基座模型采样")
+
+
 async def test_a_sample_grows_as_it_is_written(tmp_path):
     """Thinking and answer appear under their headings while the model writes them."""
     started = events.SampleStarted(id="10-x", prompt="what is SM3?", step=10)
@@ -132,6 +142,16 @@ async def test_a_refusal_is_shown_with_its_reason(tmp_path):
             id = Tail(run.commands, commands.decode).read()[0].id
             write(run, [events.CommandDone(id=id, command="evaluate", ok=False, reason="there is no evaluation data")])
             await until_shown(pilot, "evaluate: refused, there is no evaluation data")
+
+
+async def test_the_key_that_pauses_says_that_it_lets_a_paused_run_go_on(tmp_path):
+    """And says pause again afterwards."""
+    run = make_run(tmp_path, "a", [*TRAINED, events.Paused(paused=True, step=10)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "‖ paused", "p go on")
+            write(run, [events.Paused(paused=False, step=10)])
+            await until_shown(pilot, "● training", "p pause")
 
 
 async def test_stop_needs_a_yes(tmp_path):

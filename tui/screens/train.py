@@ -176,6 +176,11 @@ class TrainScreen(DanluScreen):
             return self.shown_state in states.LIVE
         return binding.action != "resume" or self.has_ended
 
+    def label(self, binding: Binding) -> str:
+        """The key that pauses lets a paused run go on."""
+        paused = binding.action == "pause" and self.shown_state == "paused"
+        return tr("train.keys.go_on") if paused else super().label(binding)
+
     # Drawing
 
     def on_resize(self, event: events.Resize) -> None:
