@@ -1,8 +1,10 @@
-"""Loss and accuracy over the evaluation set: token-weighted, by part, in a fixed order, without touching any random state."""
+"""Loss over the evaluation set: token-weighted, by part, in a fixed order, without touching any random state."""
 
 import math
 import time
 from collections.abc import Callable, Sequence
+
+import torch
 
 from data.examples import Example
 from data.packing import pack
@@ -11,7 +13,7 @@ from engine.batches import build_micro_batch
 from engine.loading import LoadedModel
 from engine.ranks import ALONE, Ranks
 from engine.share import share_of_step
-from engine.train_step import part_sums, read_sums, score
+from engine.train_step import forward, part_sums, read_sums
 
 
 def evaluate(
@@ -35,30 +37,27 @@ def evaluate(
     order = list(range(len(examples)))
     packed = pack(lengths, order, row_length) if packs else [[number] for number in order]
     rows = share_of_step(packed, examples, 1, ranks.rank, ranks.size)
-    nats, right = [], []
+    sums = []
     model.peft.eval()
     try:
         for done, row in enumerate(rows):
             if interrupted():
                 return None
             progress(done, len(rows))
-            batch = build_micro_batch(row, model.device)
-            losses, is_right = score(model, batch)
-            nats.append(part_sums(losses, batch.is_thinking))
-            right.append(part_sums(is_right, batch.is_thinking))
+            with torch.no_grad():
+                batch = build_micro_batch(row, model.device)
+                _, losses = forward(model, batch)
+                sums.append(part_sums(losses, batch.is_thinking))
     finally:
         model.peft.train()
-    loss, accuracy = read_sums(nats, ranks), read_sums(right, ranks)
+    total = read_sums(sums, ranks)
     return events.Eval(
         step=step,
-        loss=loss.mean,
-        thinking_loss=loss.thinking_mean,
-        answer_loss=loss.answer_mean,
-        perplexity=math.exp(min(loss.mean, 50.0)),
-        accuracy=accuracy.mean,
-        thinking_accuracy=accuracy.thinking_mean,
-        answer_accuracy=accuracy.answer_mean,
-        supervised_tokens=loss.tokens,
+        loss=total.loss,
+        thinking_loss=total.thinking_loss,
+        answer_loss=total.answer_loss,
+        perplexity=math.exp(min(total.loss, 50.0)),
+        supervised_tokens=total.tokens,
         examples=len(examples),
         seconds=time.perf_counter() - began,
     )

@@ -7,9 +7,11 @@ What can be given up without changing a result is `engine.memory_ladder`.
 import ctypes
 import gc
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -108,7 +110,12 @@ def remember_peak(device: torch.device, forecast_gib: float) -> None:
 
 
 def peak_resident_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    """Of this program. `ru_maxrss` would count what the process held before it became this program: its parent's memory."""
+    try:
+        peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (GIB if sys.platform == "darwin" else 2**20)
+    return int(peak.split()[1]) / 2**20
 
 
 def give_back() -> None:

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from engine.batches import MicroBatch
+from engine.block import side_by_side
 from engine.loading import LoadedModel
-from engine.loss import supervised_loss, token_scores
+from engine.loss import supervised_loss
 from engine.ranks import ALONE, Ranks
 from engine.schedule_free import ScheduleFreeAdamW
 
 
 @dataclass(frozen=True)
-class PartSums:
-    """A value of each supervised token (nats; 1 for a right one) summed by part, and the token counts."""
+class LossSums:
+    """Summed nats and token counts by part; `+` adds micro-batches."""
 
     thinking: float = 0.0
     answer: float = 0.0
@@ -31,24 +33,24 @@ class PartSums:
         return self.thinking_tokens + self.answer_tokens
 
     @property
-    def mean(self) -> float:
-        """Per supervised token; 0 when there were none."""
+    def loss(self) -> float:
+        """Nats per supervised token; 0 when there were none."""
         return (self.thinking + self.answer) / max(1, self.tokens)
 
     @property
-    def thinking_mean(self) -> float | None:
+    def thinking_loss(self) -> float | None:
         return self.thinking / self.thinking_tokens if self.thinking_tokens else None
 
     @property
-    def answer_mean(self) -> float | None:
+    def answer_loss(self) -> float | None:
         return self.answer / self.answer_tokens if self.answer_tokens else None
 
 
 @dataclass(frozen=True)
 class StepStats:
-    """sums: nats of the step.  grad_norm: before clipping.  tokens: real tokens.  applied: whether the weights changed."""
+    """sums: losses of the step.  grad_norm: before clipping.  tokens: real tokens.  applied: whether the weights changed."""
 
-    sums: PartSums
+    sums: LossSums
     grad_norm: float
     tokens: int
     applied: bool
@@ -59,6 +61,8 @@ class Updater:
 
     def __init__(self, parameters: list[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, max_grad_norm: float):
         self.parameters, self.optimizer, self.scaler, self.max_grad_norm = parameters, optimizer, scaler, max_grad_norm
+        self._gradients = side_by_side(parameters) if all(_is_in_heap(parameter) for parameter in parameters) else []
+        self._forget_gradients()
 
     def apply(self, learning_rate: float) -> tuple[float, bool]:
         """Clip, update, clear; return the norm before clipping and whether it was finite (a non-finite step changes nothing)."""
@@ -72,7 +76,7 @@ class Updater:
             # An enabled scaler sees the non-finite gradient itself, skips the update and lowers its scale.
             self._step()
             self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         return norm, finite
 
     @contextlib.contextmanager
@@ -92,9 +96,15 @@ class Updater:
 
     def clear(self) -> None:
         """Forget gradients of an abandoned step, and that the scaler has seen them."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         if self.scaler.is_enabled():
             self.scaler.update(self.scaler.get_scale())
+
+    def _forget_gradients(self) -> None:
+        """On a CPU they have a lasting place of their own, elsewhere they are made anew."""
+        self.optimizer.zero_grad(set_to_none=True)
+        for parameter, gradient in zip(self.parameters, self._gradients, strict=False):
+            parameter.grad = gradient.zero_()
 
     def _step(self) -> None:
         """The update. Moments are made at the first one: those half made when memory runs out are forgotten."""
@@ -105,6 +115,10 @@ class Updater:
             for parameter in new:
                 self.optimizer.state.pop(parameter, None)
             raise
+
+
+def _is_in_heap(parameter: Tensor) -> bool:
+    return parameter.device.type == "cpu" and not isinstance(parameter, DTensor)
 
 
 def train_step(
@@ -133,24 +147,16 @@ def forward(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         return supervised_loss(hidden, batch.targets, model.head, model.vocabulary, model.chunk_bytes)
 
 
-def score(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
-    """Without gradient: the (N,) losses of the supervised tokens, and whether each is the likeliest token."""
-    with torch.no_grad():
-        hidden = model.hidden(batch.input_ids, batch.position_ids, batch.lengths, batch.rows)
-        with model.autocast():
-            return token_scores(hidden, batch.targets, model.head, model.vocabulary, model.chunk_bytes)
-
-
-def part_sums(values: Tensor, is_thinking: Tensor) -> Tensor:
-    """(4,) fp64: the summed (N,) `values` of thinking and of answer, then their token counts; stays on the device."""
+def part_sums(losses: Tensor, is_thinking: Tensor) -> Tensor:
+    """(4,) fp64: summed nats of thinking and of answer, then their token counts; stays on the device."""
     thinking = is_thinking.double()
-    values = values.double()
-    return torch.stack([(values * thinking).sum(), (values * (1 - thinking)).sum(), thinking.sum(), (1 - thinking).sum()])
+    nats = losses.double()
+    return torch.stack([(nats * thinking).sum(), (nats * (1 - thinking)).sum(), thinking.sum(), (1 - thinking).sum()])
 
 
-def read_sums(sums: Sequence[Tensor], ranks: Ranks = ALONE) -> PartSums:
+def read_sums(sums: Sequence[Tensor], ranks: Ranks = ALONE) -> LossSums:
     """Bring the sums of all micro-batches to the host in one transfer, and add up the ranks'."""
     if not sums:
-        return PartSums()
+        return LossSums()
     thinking, answer, thinking_tokens, answer_tokens = ranks.total(torch.stack(list(sums)).sum(0).tolist())
-    return PartSums(thinking, answer, int(thinking_tokens), int(answer_tokens))
+    return LossSums(thinking, answer, int(thinking_tokens), int(answer_tokens))

@@ -5,19 +5,21 @@ The weights stay the model's own: evaluation, sampling, checkpoints and peft see
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from torch.utils.checkpoint import checkpoint
 
 from engine.attention import packed_attention
+from engine.block import side_by_side
 from engine.fused.dropout import Dropout, draws
 from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
 from engine.fused.projections import Adapter, Projections
+from engine.fused.recomputation import recomputed
 from engine.fused.weights import frozen_weight
 
 
@@ -29,6 +31,12 @@ class Layer:
     after: AttentionOutput
     attention: nn.Module
     window: int | None
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Its trainable tensors."""
+        parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
+        return [parameter for part in parts for parameter in part.parameters]
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None = None,
@@ -87,12 +95,13 @@ class FusedDecoder:
     def hidden(self, x: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) normalised last states of `rows`.  x: (T, D), embedded.  position_ids: (1, T).  The last layer's MLP sees only `rows`."""
         cos, sin = self._positions(x, position_ids)
-        for layer, dropout in zip(self._layers, draws(self._dropout if self._decoder.training else 0, len(self._layers)), strict=True):
-            chosen = rows if layer is self._layers[-1] else None
-            if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer.forward, x, cos, sin, lengths, chosen, dropout, use_reentrant=False, preserve_rng_state=False)
-            else:
-                x = layer.forward(x, cos, sin, lengths, chosen, dropout)
+        drawn = draws(self._dropout if self._decoder.training else 0, len(self._layers))
+        checkpointing = self.checkpointing and torch.is_grad_enabled()
+        inputs = side_by_side([x.detach()] * (len(self._layers) - 1)) if checkpointing else []
+        for number, (layer, dropout) in enumerate(zip(self._layers, drawn, strict=True)):
+            last = number == len(self._layers) - 1
+            run = partial(layer.forward, cos=cos, sin=sin, lengths=lengths, rows=rows if last else None, dropout=dropout)
+            x = recomputed(run, x, layer.parameters, None if last else inputs[number]) if checkpointing else run(x)
         return _Norm.apply(self._norm, x)
 
     def new_memory(self) -> list[KeysAndValues]:

@@ -13,8 +13,7 @@ TABS = ("hardware", "data", "config", "train", "runs")
 KEY_NAMES = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "space": "␣", "escape": "esc", "full_stop": ".", "comma": ",",
     "left_square_bracket": "[", "right_square_bracket": "]", "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎",
-    "equals_sign": "=", "left_curly_bracket": "{", "right_curly_bracket": "}", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home",
-    "end": "End",
+    "equals_sign": "=",
 }  # fmt: skip
 
 
@@ -55,7 +54,7 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> RenderResult:
-        offers, name = getattr(self.screen, "offers", lambda binding: True), getattr(self.screen, "label", label)
+        offers = getattr(self.screen, "offers", lambda binding: True)
         shown = [active.binding for active in self.screen.active_bindings.values() if active.binding.show and active.enabled]
         shown = [binding for binding in shown if offers(binding)]
         first: dict[str, Binding] = {}
@@ -63,9 +62,9 @@ class KeyBar(Widget):
             first.setdefault(binding.action, binding)
         last = [binding for binding in first.values() if binding.action in ("app.help", "app.leave", "help", "leave")]
         rest = [binding for binding in first.values() if binding not in last]
-        tail = Content("").join([_key(binding, name(binding)) for binding in last])
+        tail = Content("").join([_key(binding) for binding in last])
         line, room = Content(""), self.size.width - tail.cell_length
-        for piece in (_key(binding, name(binding)) for binding in rest):
+        for piece in map(_key, rest):
             if line.cell_length + piece.cell_length > room:
                 break
             line = line + piece
@@ -84,5 +83,5 @@ def label(binding: Binding) -> str:
     return tr(binding.description) if "." in binding.description else binding.description
 
 
-def _key(binding: Binding, name: str) -> Content:
-    return Content.assemble((f" {key_name(binding)}", "bold $primary"), (f" {name} ", "$foreground"))
+def _key(binding: Binding) -> Content:
+    return Content.assemble((f" {key_name(binding)}", "bold $primary"), (f" {label(binding)} ", "$foreground"))
