@@ -29,11 +29,16 @@ NAMED = 5
 
 
 class LossAverages(msgspec.Struct, frozen=True):
-    """Moving average and variance of the loss, saved with a checkpoint so that a resumed run flags the same steps."""
+    """Moving average and variance of the loss, saved with a checkpoint so that a resumed run flags the same steps.
+
+    variance: half the mean square of what lies between one step and the next, so that a loss that falls
+    is not taken for one that wavers (von Neumann 1941).  last: the newest loss, 0 where none is known.
+    """
 
     steps: int = 0
     mean: float = 0.0
     variance: float = 0.0
+    last: float = 0.0
 
     @property
     def highest_usual(self) -> float:
@@ -46,9 +51,9 @@ class LossAverages(msgspec.Struct, frozen=True):
         """The averages after one more step; a spike counts as the highest usual loss, so that it does not hide the next one."""
         loss = min(loss, self.highest_usual)
         weight = max(FORGETTING, 1 / (self.steps + 1))
-        difference = loss - self.mean
-        mean = self.mean + weight * difference
-        return LossAverages(self.steps + 1, mean, (1 - weight) * (self.variance + weight * difference * difference))
+        leap = loss - (self.last or loss)
+        variance = (1 - weight) * self.variance + weight * leap * leap / 2
+        return LossAverages(self.steps + 1, self.mean + weight * (loss - self.mean), variance, loss)
 
 
 class NumberWatch:

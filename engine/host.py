@@ -17,7 +17,7 @@ NODES = Path("/sys/devices/system/node")
 INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF16", "amx_tile": "AMX", "amx_bf16": "AMX BF16",
                 "asimd": "NEON", "sve": "SVE", "bf16": "BF16"}  # fmt: skip
 """Flags of /proc/cpuinfo that matter to matrix products, by the name people know; `bf16` is Arm's."""
-PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "bitsandbytes", "textual", "numpy")
+PACKAGES = ("danlu", "torch", "transformers", "peft", "tokenizers", "safetensors", "bitsandbytes", "textual", "numpy")
 UNLIMITED = 2**60
 """cgroup v1 writes "no limit" as a number near 2^63."""
 

@@ -1,7 +1,8 @@
 """What a run gives up when memory runs out: nothing that changes its result, one rung at a time, each told.
 
 Micro-batches are halved first, then activations are recomputed, then the loss is computed in smaller pieces. All leave the step's
-gradient as it is, up to the order of additions. Shorter examples or 4-bit weights change the result, so they are offered and not taken.
+gradient as it is, up to the order of additions. Shorter examples or 4-bit weights change the result, so they are offered
+(`engine.ways_out`) and not taken.
 """
 
 from collections.abc import Callable
@@ -21,10 +22,12 @@ T = TypeVar("T")
 class MemoryLadder:
     """Where the run stands on it. batch_size: rows in a micro-batch now."""
 
-    def __init__(self, batch_size: int, checkpointing: Literal["auto", "on", "off"], warn: Callable[[str, str], None]):
-        """checkpointing: as configured; "off" means that it is never taken, only offered."""
+    def __init__(
+        self, batch_size: int, checkpointing: Literal["auto", "on", "off"], warn: Callable[[str, str], None], ways_out: Callable[[], str]
+    ):
+        """checkpointing: as configured; "off" means that it is never taken, only offered.  ways_out: what is offered in the end."""
         self.batch_size = batch_size
-        self._may_checkpoint, self._warn = checkpointing != "off", warn
+        self._may_checkpoint, self._warn, self._ways_out = checkpointing != "off", warn, ways_out
 
     def fit(self, model: LoadedModel, updater: Updater, work: Callable[[int], T]) -> T:
         """`work(batch_size)`, from its start again on the next rung whenever memory runs out. Raises EnvironmentFault."""
@@ -52,7 +55,8 @@ class MemoryLadder:
         torch.cuda.empty_cache()
         if self.batch_size > 1:
             self.batch_size = max(1, self.batch_size // 2)
-            self._tell(f"micro-batches are now {self.batch_size} rows; the effective batch stays the same")
+            rows = "1 row" if self.batch_size == 1 else f"{self.batch_size} rows"
+            self._tell(f"micro-batches are now {rows}; the effective batch stays the same")
         elif self.has_rungs(model):
             recompute_activations(model)
             self._tell("activations are now recomputed in backward: the same result, about a third slower")
@@ -60,11 +64,7 @@ class MemoryLadder:
             model.chunk_bytes = SMALL_CHUNK_BYTES
             self._tell("the loss is now computed in smaller pieces")
         else:
-            checkpointing = "" if self._may_checkpoint else "resume with --set train.gradient_checkpointing=auto, or "
-            raise EnvironmentFault(
-                f"out of memory with one row in a micro-batch ({seen}); {checkpointing}start a new run with a lower "
-                "data.max_seq_length or with model.quantization = 'nf4'"
-            )
+            raise EnvironmentFault(f"out of memory with one row in a micro-batch ({seen}); what is left to choose: {self._ways_out()}")
 
     def has_rungs(self, model: LoadedModel) -> bool:
         """Whether anything can be given up yet."""
@@ -76,7 +76,7 @@ class MemoryLadder:
 
     def go_back_to(self, model: LoadedModel, batch_size: int, recomputes: bool, chunk_bytes: int | None) -> None:
         """Stand where a saved run stood, so that it splits its steps alike. batch_size: 0 where that is not known."""
-        self.batch_size = min(self.batch_size, batch_size or self.batch_size)
+        self.batch_size = batch_size or self.batch_size
         model.chunk_bytes = chunk_bytes
         if recomputes and not self.recomputes(model):
             recompute_activations(model)

@@ -18,6 +18,8 @@ from engine.host import read_cpu, read_versions
 
 MUST_MATCH = ("data", "model", "adapter", "seed", "rows")
 """Without these a checkpoint makes no sense: other examples, other weights, another order, another place in it."""
+SPLIT = ("batch_size", "gradient_checkpointing", "machine", "ranks")
+"""What decides with the memory at hand how a step is split."""
 LATER = {"init": "default", "plus_ratio": 1.0}
 """Keys that came after the first checkpoints: left out at their defaults, so that those still match."""
 SHOWN = 60
@@ -44,7 +46,7 @@ def fingerprint(
         "precision": precision,
         "machine": [name, torch.get_num_threads()],
         "ranks": [strategy, world_size],
-        "versions": [f"{package} {read_versions()[package]}" for package in ("torch", "transformers", "peft")],
+        "versions": [f"{package} {read_versions()[package]}" for package in ("danlu", "torch", "transformers", "peft")],
     }
     return {name: _short(value) for name, value in parts.items()}
 
@@ -60,6 +62,11 @@ def compare(checkpoint: Path, then: dict[str, str], now: dict[str, str]) -> list
     if hard := [told[name] for name in changed if name in MUST_MATCH]:
         raise RunError(f"{checkpoint}: cannot resume, because this has changed since: {'; '.join(hard)}; restore it, or start a new run")
     return list(told.values())
+
+
+def splits_alike(then: dict[str, str], now: dict[str, str]) -> bool:
+    """Whether a checkpoint's split of its steps is to be kept: nobody has asked for another, and memory is what it was."""
+    return all(then.get(name) == now[name] for name in SPLIT)
 
 
 def rows_per_step(then: dict[str, str]) -> int:

@@ -21,18 +21,19 @@ from engine.memory_ladder import MemoryLadder
 from engine.obey import obey_commands
 from engine.packing_check import ONE_EXAMPLE
 from engine.pressure import Pressure, peak_gib, read, remember_peak
-from engine.probe import try_longest
+from engine.probe import longest_tokens, try_longest
 from engine.rank_loads import rank_loads
 from engine.rank_resume import follow_state, spread
 from engine.ranks import ALONE, Ranks
 from engine.reporter import Reporter
-from engine.resuming import compare
+from engine.resuming import compare, splits_alike
 from engine.run_directory import RunDirectory
 from engine.sampling import sample
 from engine.saving import Saving
 from engine.schedule import learning_rate
 from engine.share import share_of_step
 from engine.train_step import StepStats, train_step
+from engine.ways_out import ways_out
 
 T = TypeVar("T")
 
@@ -54,9 +55,9 @@ class Trainer:
         """Load data and model, decide the plan, and go back to `checkpoint` if there is one. Raises DanluError."""
         state = follow_state(self.ranks, read_state(checkpoint) if checkpoint else None)
         self.parts = assembly.assemble(self.run_directory, self.config, self.reporter, state, checkpoint, self.ranks)
-        batch_size = (state and state.batch_size) or self.parts.micro_batch  # a resumed run splits its steps as before
         self.pressure = Pressure(lambda: read(self.parts.model.device), self.reporter.warn)
-        self.ladder = MemoryLadder(batch_size, self.config.train.gradient_checkpointing, self.reporter.warn)
+        checkpointing = self.config.train.gradient_checkpointing
+        self.ladder = MemoryLadder(self.parts.micro_batch, checkpointing, self.reporter.warn, self._ways_out)
         self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
         self.saving = Saving(self.config.checkpoint, self.control.own, self.reporter, state and state.step)
         check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft, self.parts.model.start))
@@ -266,6 +267,11 @@ class Trainer:
         model = self.parts.model if self.ranks.size == 1 else None  # ranks with a share each would wait for one another
         return name_records(model, [self.parts.examples[index] for row in rows for index in row], self.parts.place)
 
+    def _ways_out(self) -> str:
+        lengths = self.parts.examples.lengths.tolist()
+        longest = longest_tokens(self.parts.steps, lengths, 1, self.parts.piece_tokens)
+        return ways_out(self.run_directory, self.config, longest, lengths)
+
     def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished | None:
         """The sample's last event; None where memory ran out."""
         return self._judge(f"the sample {id}", lambda: sample(
@@ -298,7 +304,8 @@ class Trainer:
         spread(self.ranks, self.parts.model.peft, self.parts.updater.optimizer)
         self.parts.updater.back_to_training()
         self.parts.updater.scaler.load_state_dict(state.scaler)
-        self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations, state.chunk_bytes)
+        if self.ranks.follow(splits_alike(state.fingerprint, self.parts.fingerprint)):
+            self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations, state.chunk_bytes)
         self.step = state.step
         if state.best_eval_loss is not None and state.best_step is not None:
             self._best = state.best_eval_loss, state.best_step

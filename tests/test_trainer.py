@@ -10,8 +10,12 @@ from transformers import AutoModelForCausalLM
 
 from data.errors import DanluError, DataError
 from engine import events, launch
+from engine.config_file import read_resolved
+from engine.control import Control
 from engine.errors import RunError
 from engine.manifest import find_fault
+from engine.reporter import Reporter
+from engine.trainer import Trainer
 from tests.engine_runs import all_events, losses, make_run, of_type, train_here, write_records
 from tests.tiny_models import tiny_model
 
@@ -134,7 +138,19 @@ def test_a_changed_batch_resumes_as_equivalent(finished, model, data, tmp_path):
     train_here(run)
 
     assert [warning.code for warning in of_type(run, events.Warning) if warning.code.startswith("resume")] == ["resume_equivalent"]
-    assert losses(run)[5] == pytest.approx(losses(finished)[5], rel=1e-5)
+    assert losses(run)[5] == pytest.approx(losses(finished)[5], rel=0.05)  # dropout draws other numbers
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_another_micro_batch_is_taken_on_resume(finished, model, data, tmp_path, batch_size):
+    """Who lowers it for want of memory gets it; where it is as it was, steps are split as they were saved."""
+    train = {"batch_size": batch_size, "gradient_accumulation_steps": 4 // batch_size}
+    run = make_run(tmp_path, model, data, lora={"dropout": 0.1}, train=train)
+    shutil.copytree(finished.checkpoint(4), run.checkpoint(4))
+    trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
+    trainer.prepare(run.checkpoint(4))
+
+    assert trainer.ladder.batch_size == batch_size
 
 
 def test_out_of_memory_halves_the_micro_batch_and_keeps_the_step(model, data, tmp_path, monkeypatch):
@@ -163,11 +179,6 @@ def test_commands_are_obeyed_and_answered(model, data, tmp_path):
     """Sample, evaluate, checkpoint, a refused resume, and stop, each answered once; stop leaves a checkpoint of its step."""
     run = make_run(tmp_path, model, data)
     control_lines = [("sample", "你好"), ("evaluate", ""), ("checkpoint", ""), ("resume", ""), ("stop", "")]
-    from engine.config_file import read_resolved
-    from engine.control import Control
-    from engine.reporter import Reporter
-    from engine.trainer import Trainer
-
     trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
     trainer.prepare(None)
     ids = [launch.send(run, name, prompt) for name, prompt in control_lines]

@@ -7,6 +7,8 @@ import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models gain nothing from threads
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # bit-equality is promised per machine; the CPU shows it everywhere
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("PYTHONWARNINGS", "ignore")
 
 from tests.faults.bench import modules, run_faults
 
@@ -15,7 +17,7 @@ def main() -> int:
     """Parse the command line, run, report."""
     known = modules()
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Faults put into real runs, and what was lost by them.")
-    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"which ones, in this order (default: {' '.join(known)})")
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"which ones (default: {' '.join(known)})")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="draws the faults; printed, so that a loss can be repeated")
     parser.add_argument("--quick", action="store_true", help="the subset that make test runs")
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import pkgutil
 import random
@@ -9,6 +10,8 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +20,9 @@ import pytest
 
 from tests import faults
 from tests.patience import Patience
+
+LANES = min(2, os.cpu_count() or 1)
+"""Faults at a time. Their patience and budgets count only as far as a core was there for them."""
 
 
 class NotHere(Exception):
@@ -75,6 +81,18 @@ class Bench:
         self.notes.append(text)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fault: how often it was put in and survived, what was lost, figures for the table, seconds."""
+
+    name: str
+    injected: int
+    survived: int
+    losses: list[str]
+    notes: list[str]
+    seconds: float
+
+
 def modules() -> dict[str, ModuleType]:
     """Every fault by its name ("F6"), in order."""
     names = sorted(found.name for found in pkgutil.iter_modules(faults.__path__) if found.name[0] == "f" and found.name[1:3].isdecimal())
@@ -95,24 +113,47 @@ def run_fault(name: str, module: ModuleType, seed: int, shared: Path, quick: boo
 
 
 def run_faults(names: Sequence[str], seed: int, quick: bool, tell: Callable[[str], None]) -> bool:
-    """Run the named faults, tell their table line by line, then every loss; return whether nothing was lost."""
+    """Run the named faults, tell their table line by line, then every loss; return whether nothing was lost.
+
+    They run in lanes of their own processes, because most of them wait for one thread; those that are `ALONE` one after another.
+    """
     known = modules()
     tell(f"seed {seed}, {os.cpu_count()} cores; the same seed draws the same faults, but a kill lands where the clock says")
     tell(_line("fault", "injected", "survived", "lost", "seconds", "what"))
-    benches, started = [], time.monotonic()
+    outcomes, began = [], time.monotonic()
+    alone = [name for name in names if getattr(known[name], "ALONE", False)]
     with tempfile.TemporaryDirectory(prefix="danlu-faults-") as shared:
-        for name in names:
-            began = time.monotonic()
-            bench = run_fault(name, known[name], seed, Path(shared), quick)
-            benches.append(bench)
-            what = "; ".join([known[name].TITLE, *bench.notes])
-            tell(_line(name, bench.injected, bench.survived, len(bench.losses) or "nothing", f"{time.monotonic() - began:.0f}", what))
-    for bench in benches:
-        for loss in bench.losses:
-            tell(f"{bench.name} LOST {loss}")
-    counts = [sum(b.injected for b in benches), sum(b.survived for b in benches), sum(len(b.losses) for b in benches) or "nothing"]
-    tell(_line("total", *counts, f"{time.monotonic() - started:.0f}"))
-    return not any(bench.losses for bench in benches)
+        for group, lanes in ((set(names) - set(alone), LANES), (set(alone), 1)):
+            for outcome in _in_lanes(sorted(group, key=lambda name: -known[name].SECONDS), lanes, seed, Path(shared), quick):
+                outcomes.append(outcome)
+                what = "; ".join([known[outcome.name].TITLE, *outcome.notes])
+                lost = len(outcome.losses) or "nothing"
+                tell(_line(outcome.name, outcome.injected, outcome.survived, lost, f"{outcome.seconds:.0f}", what))
+    for outcome in outcomes:
+        for loss in outcome.losses:
+            tell(f"{outcome.name} LOST {loss}")
+    counts = [sum(o.injected for o in outcomes), sum(o.survived for o in outcomes), sum(len(o.losses) for o in outcomes) or "nothing"]
+    tell(_line("total", *counts, f"{time.monotonic() - began:.0f}"))
+    return not any(outcome.losses for outcome in outcomes)
+
+
+def _in_lanes(names: Sequence[str], lanes: int, seed: int, shared: Path, quick: bool) -> Iterator[Outcome]:
+    """What came of each, as they end; a lane that dies itself is a loss of every fault that was still to come."""
+    with ProcessPoolExecutor(lanes, multiprocessing.get_context("spawn")) as pool:
+        under_way = {pool.submit(_in_lane, name, seed, shared, quick): name for name in names}
+        for done in as_completed(under_way):
+            try:
+                yield done.result()
+            except BrokenProcessPool as error:
+                yield Outcome(under_way[done], 0, 0, [f"a process of the harness died: {error}"], [], 0.0)
+
+
+def _in_lane(name: str, seed: int, shared: Path, quick: bool) -> Outcome:
+    """One fault in this process, which shares with itself what is dear to make."""
+    own, began = shared / str(os.getpid()), time.monotonic()
+    own.mkdir(exist_ok=True)
+    bench = run_fault(name, modules()[name], seed, own, quick)
+    return Outcome(name, bench.injected, bench.survived, bench.losses, bench.notes, time.monotonic() - began)
 
 
 def _line(*cells: object) -> str:

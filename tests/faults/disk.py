@@ -1,6 +1,7 @@
 """Stands between this process and the disk: counts the calls that change it, lets them fail, or writes them down.
 
-Calls of Python are seen, those inside native libraries as one each (safetensors writing a file). Reads are not.
+Calls of Python are seen, writes into files it opened among them; those inside native libraries as one each (safetensors writing a
+file). Reads are not.
 """
 
 import builtins
@@ -67,7 +68,11 @@ class Disk:
         def watched(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
             if isinstance(file, int) or not set(mode) & set("wax+"):
                 return function(file, mode, *arguments, **options)
-            return self._through(Call("open", _absolute(file)), function, file, mode, *arguments, **options)
+            path = _absolute(file)
+            opened = self._through(Call("open", path), function, file, mode, *arguments, **options)
+            real_write = opened.write
+            opened.write = lambda data: self._through(Call("write", path), real_write, data)
+            return opened
 
         return watched
 

@@ -7,11 +7,12 @@ import resource
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine import events, saving
-from engine.errors import EnvironmentFault
+from engine.errors import DiskFull, EnvironmentFault
 from engine.manifest import checkpoint_fault, newest_verified, sweep
 from engine.run_directory import RunDirectory
 from tests.engine_runs import losses, of_type, start_engine, train_here
@@ -20,7 +21,7 @@ from tests.faults.disk import Disk, saves_through
 from tests.faults.runs import RealSaves, new_run, undisturbed
 from tests.patience import ended, wait_until
 
-TITLE = "ENOSPC, EDQUOT, EFBIG, EIO, EXDEV at the Nth operation of a save until none fails; RLIMIT_FSIZE; a full tmpfs"
+TITLE = "ENOSPC, EDQUOT, EFBIG, EIO, EXDEV at the Nth operation of a save until none fails; no room at the start; a full tmpfs"
 SECONDS = 300
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EXDEV)
 
@@ -31,6 +32,7 @@ def inject(bench: Bench) -> None:
     for number in bench.some(ERRORS, 1):
         _every_operation(bench, saves, number)
     _run_with_refusals(bench)
+    _no_room_at_the_start(bench)
     _file_size_limit(bench)
     if not bench.quick:
         _full_disk(bench)
@@ -80,6 +82,17 @@ def _run_with_refusals(bench: Bench) -> None:
             codes = {warning.code for warning in of_type(run, events.Warning)}
             assert losses(run) == losses(undisturbed(bench))
             assert codes & {"disk_full", "not_saved"}, codes
+
+
+def _no_room_at_the_start(bench: Bench) -> None:
+    """Said before the first step, not at the first save; with room the same run begins."""
+    run = new_run(bench, "no-room")
+    with bench.injection("1 MiB free before the first step"):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(DiskFull, match="GiB needed to save"):
+            patch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=1 << 40, free=1 << 20))
+            train_here(run)
+        assert not losses(run)
+        assert train_here(run) == "finished"
 
 
 def _until_finished(run: RunDirectory) -> None:

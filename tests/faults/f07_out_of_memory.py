@@ -1,14 +1,24 @@
 """F7: memory runs out in forward, backward, optimiser, evaluation or sampling, of the GPU or of the host: same losses, same tokens."""
 
+import re
+import shlex
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
 
 from engine import events, sampling, train_step
+from engine.config_file import read_resolved
+from engine.errors import EnvironmentFault
+from engine.launch import PROJECT
+from engine.run_directory import RunDirectory
 from tests.engine_runs import losses, of_type, train_here
-from tests.faults.bench import Bench
+from tests.faults.bench import Bench, NotHere
 from tests.faults.runs import new_run
+from tests.patience import run_to_end
 
 TITLE = "torch.OutOfMemoryError, MemoryError and the CPU allocator's refusal in forward, backward, optimiser, evaluation, sampling"
 SECONDS = 240
@@ -40,13 +50,51 @@ def inject(bench: Bench) -> None:
             assert facts["tokens"] == wanted["tokens"]
             assert facts["losses"] == pytest.approx(wanted["losses"], rel=1e-5)
             assert facts["eval"] == pytest.approx(wanted["eval"], rel=1e-5) or place == "evaluate"
+    _never_enough(bench)
+
+
+def _never_enough(bench: Bench) -> None:
+    """The run ends with commands, and whoever types one of them has a run that trains."""
+    run = new_run(bench, "never", **QUIET)
     with bench.injection("memory that never suffices"):
-        run = new_run(bench, "never", **QUIET)
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Exception, match="nf4"):
-            patch.setattr(train_step, "forward", _raises(ERRORS[0]))
-            train_here(run)
+        error = _without_memory(run)
         told = [warning.text for warning in of_type(run, events.Warning) if warning.code == "out_of_memory"]
         assert [text.partition(": ")[2].split()[0] for text in told] == ["micro-batches", "micro-batches", "activations", "the"], told
+        shorter = _obey(_commands(error)[0])
+        longest = read_resolved(shorter.config).data.max_seq_length
+        assert longest < read_resolved(run.config).data.max_seq_length and losses(shorter).keys() == set(range(1, STEPS + 1))
+    if bench.quick:
+        return
+    with bench.injection("recomputation that was turned off, then offered"):
+        run = new_run(bench, "off", **QUIET | {"train": QUIET["train"] | {"gradient_checkpointing": "off"}})
+        resumed = _obey(_commands(_without_memory(run))[0])
+        assert resumed.path == run.path and losses(run).keys() == set(range(1, STEPS + 1))
+    with bench.injection("the offered 4-bit base"):
+        quantised = _obey(_commands(error)[1])
+        assert read_resolved(quantised.config).model.quantization == "nf4" and losses(quantised)
+
+
+def _without_memory(run: RunDirectory) -> str:
+    """What the run says in the end."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(EnvironmentFault) as raised:
+        patch.setattr(train_step, "forward", _raises(ERRORS[0]))
+        train_here(run)
+    return str(raised.value)
+
+
+def _commands(error: str) -> list[list[str]]:
+    return [shlex.split(found) for found in re.findall(r"danlu (?:train|resume) [^;]*", error)]
+
+
+def _obey(command: list[str]) -> RunDirectory:
+    """Type the command and return its run."""
+    done = run_to_end([sys.executable, "-m", "tui", *command[1:], "--plain"], cwd=PROJECT, text=True)
+    if "bitsandbytes" in done.stderr and not find_spec("bitsandbytes"):
+        raise NotHere("4-bit weights need bitsandbytes")
+    assert done.returncode == 0, done.stderr[-600:]
+    if command[1] == "resume":
+        return RunDirectory(command[2])
+    return RunDirectory(Path(read_resolved(Path(command[2])).run.output_dir) / command[command.index("--name") + 1])
 
 
 def _facts(bench: Bench, name: str, fault: tuple[str, int, BaseException] | None) -> dict:

@@ -17,6 +17,8 @@ from tests.patience import ended
 
 TITLE = "segfault, abort, bus error, exit(7), SIGKILL, memory limit, the kernel's kill for memory: cause named, output kept, resumed"
 SECONDS = 120
+ALONE = True
+"""The kernel counts its kills for memory for a whole group of processes, and an engine killed meanwhile would be told as one of them."""
 EXPECTED = {
     "segfault": ("died", "crash", 139, "SIGSEGV"),
     "abort": ("died", "crash", 134, "SIGABRT"),

@@ -1,5 +1,6 @@
 """F9: NaN and Inf in the gradient at step k, for ever, in the weights; a loss that leaps. No weight changes, nothing bad is saved."""
 
+import json
 import math
 
 import pytest
@@ -9,9 +10,9 @@ from safetensors.torch import load_file
 from engine import bad_numbers, events, train_step
 from engine.errors import EnvironmentFault
 from engine.run_directory import RunDirectory
-from tests.engine_runs import losses, of_type, train_here
+from tests.engine_runs import losses, make_run, of_type, train_here, write_records
 from tests.faults.bench import Bench
-from tests.faults.runs import new_run, undisturbed
+from tests.faults.runs import SETTINGS, new_run, tiny_model, undisturbed
 
 TITLE = "NaN and Inf in the gradient of step k, in every step, in the weights; losses that leap"
 SECONDS = 180
@@ -37,6 +38,8 @@ def inject(bench: Bench) -> None:
     _for_ever(bench)
     _in_the_weights(bench)
     _a_leap(bench)
+    if not bench.quick:
+        _a_bad_record(bench)
 
 
 def _for_ever(bench: Bench) -> None:
@@ -87,6 +90,20 @@ def _a_leap(bench: Bench) -> None:
         told = [w.text for w in of_type(run, events.Warning) if w.code == "loss_spike"]
         assert len(told) == 1 and told[0].startswith("step 30:") and "records.jsonl:" in told[0], told
         assert losses(run) == losses(undisturbed(bench))
+
+
+def _a_bad_record(bench: Bench) -> None:
+    """A record that is nothing like the others makes a step's loss leap, and is named first."""
+    path = write_records(bench.folder / "leaps.jsonl", 160)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[129] = json.dumps({"instruction": "?", "input": "", "output": "Zq" * 170})
+    path.write_text("\n".join(lines), encoding="utf-8")
+    settings = {"train": {"max_steps": 70, "learning_rate": 2e-2}, "data": {"max_seq_length": 512, "packing": False}}
+    run = make_run(bench.folder, tiny_model(bench), path, "a bad record", **SETTINGS | settings)
+    with bench.injection("a record of 340 strange characters among 160"):
+        train_here(run)
+        told = [w.text for w in of_type(run, events.Warning) if w.code == "loss_spike"]
+        assert told and all("its records: leaps.jsonl:130 (loss" in text for text in told), told
 
 
 def _poison(patch: pytest.MonkeyPatch, when: object, value: float) -> None:

@@ -20,6 +20,8 @@ from tests.whitelist import find_foreign
 
 TITLE = "100 MB of log with a line of 50 MB, split UTF-8; a console halted for a minute"
 SECONDS = 150
+ALONE = True
+"""Two times of a step are compared."""
 FLOOD_STEPS = 10
 """10 MB each."""
 SLOWER = 2.0

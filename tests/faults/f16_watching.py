@@ -7,30 +7,36 @@ import pytest
 
 from engine import events
 from engine.batches import StepPlan, in_micro_batches
+from engine.changes import changed_document
 from engine.run_directory import RunDirectory
 from tests.engine_runs import losses, of_type, train_here
 from tests.faults.bench import Bench
 from tests.faults.runs import new_run, undisturbed
 
-TITLE = "samples, evaluations and saves on or off: same bits; changed micro-batch or batch: told as equivalent, same order of examples"
+TITLE = "samples, evaluations, saves on or off, a run made longer: same bits; another micro-batch or batch: told, same order of examples"
 SECONDS = 120
 WATCHING = (
-    {"sample": {"num_prompts": 2, "every_steps": 3, "max_new_tokens": 5}},
-    {"eval": {"every_steps": 1, "at_start": True}},
-    {"checkpoint": {"every_steps": 1}},
-    {"checkpoint": {"every_steps": 0, "every_minutes": 0.001}},
-    {"sample": {"num_prompts": 1, "every_steps": 1, "max_new_tokens": 2}, "eval": {"every_steps": 2}, "checkpoint": {"every_steps": 7}},
+    ({"sample": {"num_prompts": 2, "every_steps": 3, "max_new_tokens": 5}}, (events.SampleFinished, 30)),
+    ({"eval": {"every_steps": 1, "at_start": True}}, (events.Eval, 41)),
+    ({"checkpoint": {"every_steps": 1}}, (events.CheckpointSaved, 40)),
+    ({"checkpoint": {"every_steps": 0, "every_minutes": 1e-6}}, (events.CheckpointSaved, 40)),
+    (
+        {"sample": {"num_prompts": 1, "every_steps": 1, "max_new_tokens": 2}, "eval": {"every_steps": 2}, "checkpoint": {"every_steps": 7}},
+        (events.CheckpointSaved, 6),
+    ),
 )
+"""What is changed, and how often that shows in 40 steps."""
 
 
 def inject(bench: Bench) -> None:
     """Whole runs that differ in nothing that trains, then resumed ones that differ in how they split a step."""
     whole = undisturbed(bench)
-    for number, changes in enumerate(bench.some(WATCHING, 2)):
+    for number, (changes, (kind, times)) in enumerate(bench.some(WATCHING, 2)):
         with bench.injection(f"watched: {changes}"):
             run = new_run(bench, f"watched-{number}", **changes)
             train_here(run)
             assert losses(run) == losses(whole)
+            assert len(of_type(run, kind)) == times
     for batch_size, accumulation in ((1, 4), (4, 1)):
         with bench.injection(f"resumed with micro-batches of {batch_size}"):
             split = {"batch_size": batch_size, "gradient_accumulation_steps": accumulation}
@@ -42,6 +48,7 @@ def inject(bench: Bench) -> None:
             first = min(losses(run))
             assert losses(run)[first] == pytest.approx(losses(whole)[first], rel=0.05)  # dropout draws other numbers
     _another_batch(bench, whole)
+    _longer(bench)
     _order(bench)
 
 
@@ -61,6 +68,18 @@ def _another_batch(bench: Bench, whole: RunDirectory) -> None:
             assert len(told) == 1 and "rows_per_step 4 → 6" in told[0], told
             facts.append((losses(run), of_type(run, events.Step)[-1].epoch))
             assert facts[0] == facts[-1]
+
+
+def _longer(bench: Bench) -> None:
+    """Twenty steps and twenty more are the forty of one run, where the learning rate does not follow the length."""
+    steady = {"scheduler": "constant", "warmup_ratio": 0.0}
+    with bench.injection("a finished run made longer"):
+        run = new_run(bench, "longer", train=steady | {"max_steps": 20})
+        train_here(run)
+        changed_document(run, ["train.max_steps=40"])[0].save()
+        assert train_here(run) == "finished"
+        assert losses(run) == losses(undisturbed(bench, "steady", train=steady))
+        assert [w.code for w in of_type(run, events.Warning) if "length" in w.text] == ["resume_equivalent"]
 
 
 def _order(bench: Bench) -> None:

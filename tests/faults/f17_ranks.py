@@ -3,57 +3,98 @@ checkpoint to the losses of one undisturbed process. Parts: the first rank, anot
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 
 import psutil
+import pytest
 
 from engine import events
-from engine.launch import launch_engine
+from engine.changes import changed_document
+from engine.launch import PROJECT, launch_engine
 from engine.run_directory import RunDirectory
-from tests.engine_runs import all_events, first_step, losses
+from tests.engine_runs import all_events, first_step, losses, of_type
 from tests.faults.bench import Bench, NotHere
-from tests.faults.runs import SETTINGS, new_run, undisturbed
+from tests.faults.runs import new_run, undisturbed
 from tests.patience import ended, wait_until
 
-TITLE = "a part of a run of two processes killed or halted: named, nobody left, resumed to the losses of one process"
+TITLE = "a part of a run of two processes killed, halted or short of memory; one process more or fewer: the losses of one process"
 SECONDS = 500.0
 REAPED_WITHIN_S = 10.0
-PLAIN = {"lora": {"dropout": 0.0}}
-"""Ranks draw their own dropout, so only without it can two processes compute what one does."""
+PLAIN = {
+    "data": {"packing": False},
+    "lora": {"dropout": 0.0},
+    "train": {"batch_size": 2, "gradient_accumulation_steps": 3, "max_steps": 40, "num_epochs": 99},
+    "checkpoint": {"keep": 40},
+}
+"""Ranks draw their own dropout, so only without it can two processes compute what one does. Six rows a step: the last step of an epoch
+has fewer, and not equally many for both."""
+FROM_THE_BASE = {
+    "pissa": {"lora": {"dropout": 0.0, "init": "pissa"}, "train": PLAIN["train"] | {"optimizer": "schedule_free"}},
+    "olora": {"lora": {"dropout": 0.0, "init": "olora", "plus_ratio": 4.0}},
+}
+"""Adapters that begin as a part of the base: a resumed run must take the same part out again, on every rank."""
+PARTS = ("rank 0", "rank 1", "torchrun", "launcher")
+LAST_KILL = 25
+"""Of 40 steps: the run must not be over before it is hit."""
+SHORTAGE = """
+import os
+if os.environ.get("RANK") == "1":
+    import torch
+    from engine import train_step
+    real, calls = train_step.backward, []
+    def backward(*arguments):
+        calls.append(1)
+        if len(calls) == 7:
+            raise torch.OutOfMemoryError("planted")
+        return real(*arguments)
+    train_step.backward = backward
+"""
 
 
 def inject(bench: Bench) -> None:
-    """Kills by DDP and FSDP2, one halted rank."""
+    """Every part killed, by DDP and FSDP2 in turn; a halt, signals, memory, other numbers of processes."""
     if bench.quick:
         raise NotHere("tests/test_distributed.py shows the quick subset")
-    expected = losses(undisturbed_without_dropout(bench))
-    for number in range(bench.count(0, 4)):
-        strategy = ("ddp", "fsdp2")[number % 2]
-        part = bench.random.choice(("rank 0", "rank 1", "torchrun", "launcher"))
+    whole = one_process(bench, "plain")
+    [summary] = of_type(whole, events.DataSummary)
+    assert summary.train_examples % 6 % 2, "the last step of an epoch is to be uneven"
+    recipes = ("plain", "plain", *FROM_THE_BASE)
+    for number, part in enumerate(bench.random.sample(PARTS, len(PARTS))):
         if not bench.in_time():
             bench.note(f"out of time after {number}")
             return
-        with bench.injection(f"{strategy}: {part} killed"):
-            one_kill(bench, f"kill-{number}", strategy, part, signal.SIGKILL, expected)
+        strategy, recipe = ("ddp", "fsdp2")[number % 2], recipes[number]
+        with bench.injection(f"{strategy}, {recipe}: {part} killed"):
+            one_kill(bench, f"kill-{number}", strategy, part, signal.SIGKILL, recipe)
     with bench.injection("ddp: rank 1 halted"):
-        one_kill(bench, "halt", "ddp", "rank 1", signal.SIGSTOP, expected)
-    with bench.injection("ddp: HUP to launcher and ranks, INT to rank 1, then TERM to rank 0"):
-        polite_signals(bench, expected)
+        one_kill(bench, "halt", "ddp", "rank 1", signal.SIGSTOP, "plain")
+    with bench.injection("ddp: HUP to launcher and ranks, INT to rank 1, then TERM to rank 0; goes on as one process"):
+        polite_signals(bench, losses(whole))
+    with bench.injection("ddp: one process goes on as two, and memory runs out on rank 1"):
+        one_more(bench, whole)
 
 
-def undisturbed_without_dropout(bench: Bench) -> RunDirectory:
-    return undisturbed(bench, "one process", **PLAIN)
+def settings(recipe: str) -> dict[str, dict]:
+    return PLAIN | FROM_THE_BASE.get(recipe, {})
 
 
-def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, expected: dict[int, float]) -> None:
+def one_process(bench: Bench, recipe: str) -> RunDirectory:
+    return undisturbed(bench, f"one process, {recipe}", **settings(recipe))
+
+
+def of_two(bench: Bench, name: str, strategy: str, recipe: str = "plain") -> RunDirectory:
+    return new_run(bench, name, parallel={"strategy": strategy, "num_gpus": 2}, **settings(recipe))
+
+
+def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, recipe: str) -> None:
     """Hit `part` at a random step, look who is left and what is said, resume, compare."""
-    run = new_run(bench, name, parallel={"strategy": strategy, "num_gpus": 2}, **PLAIN)
-    at = bench.random.randrange(1, SETTINGS["train"]["max_steps"] - 2)
+    run, at = of_two(bench, name, strategy, recipe), bench.random.randrange(1, LAST_KILL)
     engine = launch_engine(run)
     first_step(run, engine)
-    wait_until(lambda: max(losses(run)) >= at or engine.poll() is not None, f"step {at}")
     parts = parts_of(run)
+    wait_until(lambda: max(losses(run)) >= at or engine.poll() is not None, f"step {at}")
     os.kill(parts[part], number)
     began = time.monotonic()
     ended(engine, "the engine")
@@ -63,13 +104,15 @@ def one_kill(bench: Bench, name: str, strategy: str, part: str, number: int, exp
     assert isinstance(stopped, events.EngineStopped) and stopped.reason in ("failed", "died"), stopped
     if part.startswith("rank"):
         assert part in stopped.error, stopped.error
-    assert ended(launch_engine(run), "the engine") == 0
-    assert close(losses(run), expected), "other losses than one process"
+    to_the_end(run)
+    assert close(losses(run), losses(one_process(bench, recipe))), "other losses than one process"
+    assert not told(run, "resume_equivalent"), "as many processes as before are the same run"
 
 
 def polite_signals(bench: Bench, expected: dict[int, float]) -> None:
-    """A hang-up is nobody's end, and what the first rank hears ends all of them after the same step, with a checkpoint."""
-    run = new_run(bench, "polite", parallel={"strategy": "ddp", "num_gpus": 2}, **PLAIN)
+    """A hang-up is nobody's end, and what the first rank hears ends all of them after the same step, with a checkpoint, from which one
+    process goes on."""
+    run = of_two(bench, "polite", "ddp")
     engine = launch_engine(run)
     first_step(run, engine)
     parts = parts_of(run)
@@ -82,8 +125,34 @@ def polite_signals(bench: Bench, expected: dict[int, float]) -> None:
     code, last = ended(engine, "the engine"), all_events(run)[-1]
     assert isinstance(last, events.EngineStopped) and (last.reason, code) == ("interrupted", 130), last
     assert run.checkpoint(last.step).is_dir() and not any(psutil.pid_exists(pid) for pid in parts.values())
-    assert ended(launch_engine(run), "the resumed engine") == 0
+    changed_document(run, ["parallel.strategy=single", "parallel.num_gpus=1"])[0].save()
+    to_the_end(run)
+    assert told(run, "resume_equivalent") == 'ranks ["ddp", 2] → ["single", 1]'
     assert close(losses(run), expected), "other losses than one process"
+
+
+def one_more(bench: Bench, whole: RunDirectory) -> None:
+    """The way back; what one rank lacks both give up, and the step is taken again by both."""
+    run = of_two(bench, "one-more", "ddp")
+    shutil.copytree(whole.checkpoint(20), run.checkpoint(20))
+    (bench.folder / "sitecustomize.py").write_text(SHORTAGE, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{PROJECT}:{bench.folder}")
+        to_the_end(run)
+    assert told(run, "resume_equivalent") == 'ranks ["single", 1] → ["ddp", 2]'
+    assert told(run, "out_of_memory").startswith("out of memory: micro-batches are now 1 row")
+    assert close(losses(run), {step: loss for step, loss in losses(whole).items() if step > 20}), "other losses than one process"
+
+
+def to_the_end(run: RunDirectory) -> None:
+    assert ended(launch_engine(run), "the engine") == 0, all_events(run)[-1]
+
+
+def told(run: RunDirectory, code: str) -> str:
+    """The one warning with that code, without how it begins; "" without one."""
+    texts = [warning.text for warning in of_type(run, events.Warning) if warning.code == code]
+    assert len(texts) <= 1, texts
+    return texts[0].rpartition("changed since: ")[2] if texts else ""
 
 
 def parts_of(run: RunDirectory) -> dict[str, int]:
