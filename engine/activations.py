@@ -23,6 +23,13 @@ def runs_fused(shape: ModelShape, variant: str = "lora", sharded: bool = False) 
     return why_plain(shape, variant, sharded) is None
 
 
+def base_type(shape: ModelShape, precision: str, quantization: str, variant: str, init: str, sharded: bool = False) -> str:
+    """The type in which base weights are held. A fused run in fp32 only reads them, so they stay as they were published; adapters that
+    begin as a part of the base change it, which takes all digits."""
+    reads = precision == "fp32" and quantization == "none" and init == "default" and runs_fused(shape, variant, sharded)
+    return shape.published if reads and shape.published in ("bf16", "fp16") else precision
+
+
 def kept_bytes(
     shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool, fused: bool
 ) -> float:

@@ -21,6 +21,7 @@ from data.examples import Example
 from data.preparation import PreparationSettings, Prepared, prepare
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine import events, gguf, model_source
+from engine.activations import base_type
 from engine.batches import BEGINNING, Origin, StepPlan
 from engine.checkpoint import TrainingState, read_start
 from engine.config import Config
@@ -28,7 +29,7 @@ from engine.errors import ModelError
 from engine.fitting import piece_tokens
 from engine.hardware import LoadSampler, detect
 from engine.initialisation import Start, begin_at, find_start
-from engine.loading import LoadedModel, add_adapter, load_base, model_type, pick_device, prepare_training
+from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, model_type, pick_device, prepare_training
 from engine.loss import CHUNK_BYTES
 from engine.model_shape import ModelShape
 from engine.optimizers import build_optimizer
@@ -94,7 +95,9 @@ def assemble(
     marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
     _must_agree(ranks, facts, marks)
     reporter.emit(events.Phase(name="load", detail=config.model.name))
-    base = load_base(folder, precision, config.model.quantization, torch.device("cpu") if ranks.is_sharded else device)
+    held = base_type(shape, precision, config.model.quantization, config.lora.variant, config.lora.init, ranks.is_sharded)
+    held = held if is_stored_as(folder, held) else precision
+    base = load_base(folder, held, config.model.quantization, torch.device("cpu") if ranks.is_sharded else device)
     peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
     start = _begin(peft, config.lora.init, checkpoint, ranks) if config.lora.init != "default" else None
     if ranks.is_sharded:

@@ -7,7 +7,7 @@ Not here: what one layer holds (`engine.activations`), how sure the figure is (`
 
 from dataclasses import dataclass
 
-from engine.activations import BYTES, backward_bytes, feed_width, kept_bytes, runs_fused
+from engine.activations import BYTES, backward_bytes, base_type, feed_width, kept_bytes, runs_fused
 from engine.config import Config
 from engine.model_shape import ModelShape
 
@@ -42,7 +42,8 @@ class Workload:
     """What decides the memory of one process. tokens: of one micro-batch.  chunk_bytes: fp32 logits of one chunk.
     generated: tokens of the longest sample with its prompt, 0 without samples.
     shards: processes over which the layers' weights are spread (FSDP2).  pieces: over which each row is (context parallel).
-    offload: weights stay in host memory and come layer by layer.  keeps_start: what adapters begin with is kept in the host's memory."""
+    offload: weights stay in host memory and come layer by layer.  init: of the adapters; what they begin with, where
+    that is a part of the base, is kept in the host's memory."""
 
     tokens: int
     precision: str
@@ -59,7 +60,7 @@ class Workload:
     shards: int = 1
     pieces: int = 1
     offload: bool = False
-    keeps_start: bool = False
+    init: str = "default"
 
     @property
     def local_tokens(self) -> int:
@@ -113,7 +114,7 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
         tokens=config.train.batch_size * config.data.max_seq_length, precision=precision, gradient_checkpointing=gradient_checkpointing,
         on_gpu=on_gpu, quantization=config.model.quantization, r=config.lora.r, target_modules=config.lora.target_modules,
         dropout=config.lora.dropout, variant=config.lora.variant, optimizer=config.train.optimizer,
-        keeps_start=config.lora.init != "default",
+        init=config.lora.init,
         generated=config.sample.max_new_tokens + config.data.max_seq_length // 4 if samples else 0,
     )  # fmt: skip
 
@@ -129,7 +130,7 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
     loss, generation = loss_bytes(shape, work), generation_bytes(shape, work)
     return Forecast(
         weights=weight_bytes(shape, work) / GIB,
-        adapters=4 * trained * (2 if work.keeps_start and not work.on_gpu else 1) / GIB,
+        adapters=4 * trained * (2 if work.init != "default" and not work.on_gpu else 1) / GIB,
         gradients=4 * trained / GIB,
         optimizer=OPTIMIZER_BYTES[work.optimizer] * trained / GIB,
         activations=activations / GIB,
@@ -146,10 +147,11 @@ def weight_bytes(shape: ModelShape, work: Workload) -> float:
 
     Shards are of the layers alone: every process holds embedding and head whole, as `engine.sharding` says.
     """
+    held = base_type(shape, work.precision, work.quantization, work.variant, work.init, work.shards > 1)
+    whole = shape.embedding_parameters * BYTES[held]
     if work.offload:
-        return shape.embedding_parameters * BYTES[work.precision]
-    whole = shape.embedding_parameters * BYTES[work.precision]
-    return whole + (base_bytes(shape, work.precision, work.quantization) - whole) / work.shards
+        return whole
+    return whole + (base_bytes(shape, held, work.quantization) - whole) / work.shards
 
 
 def base_bytes(shape: ModelShape, precision: str, quantization: str) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import safe_open
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache, PreTrainedModel
@@ -19,10 +20,14 @@ from engine import config as schema
 from engine.activations import why_plain
 from engine.errors import EnvironmentFault, ModelError
 from engine.fused.decoder import FusedDecoder, fuse
+from engine.fused.weights import Narrow
 from engine.initialisation import Start
 from engine.model_shape import ModelShape
 from engine.neftune import with_noise
 from engine.precision import DTYPES
+
+STORED = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
+"""Names of types in safetensors."""
 
 
 @dataclass
@@ -74,6 +79,13 @@ class LoadedModel:
 
         return extend
 
+    def logits(self, states: Tensor) -> Tensor:
+        """(n, V) in fp32 of (n, D) states."""
+        if isinstance(self.head, torch.nn.Linear) and self.head.weight.dtype != DTYPES[self.precision]:
+            return Narrow([self.head]).times_transposed(states)
+        with self.autocast():
+            return self.head(states).float()
+
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:
         """fp32 adapters multiply in the compute type: the small weights are cast, never the activations."""
@@ -98,14 +110,26 @@ def model_type(folder: Path) -> str:
         raise ModelError(f"{folder}: transformers cannot read this model's config.json: {_first_line(error)}") from error
 
 
-def load_base(folder: Path, precision: str, quantization: str, device: torch.device) -> PreTrainedModel:
-    """The frozen base model on `device`. Raises ModelError for weights or an architecture that can't be loaded."""
+def is_stored_as(folder: Path, dtype: str) -> bool:
+    """Whether all weights of a model lie in its files in that type, whatever its config says."""
+    types = set()
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            types |= {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118 - a file, not a dict
+    return types == {STORED[dtype]}
+
+
+def load_base(folder: Path, dtype: str, quantization: str, device: torch.device) -> PreTrainedModel:
+    """The frozen base model on `device`, what is not quantised in the type `dtype`.
+
+    Raises ModelError for weights or an architecture that can't be loaded.
+    """
     for library in ("transformers", "bitsandbytes"):
         logging.getLogger(library).setLevel(logging.ERROR)
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=DTYPES[precision], attn_implementation=attention.NAME, trust_remote_code=False, use_safetensors=True,
-            device_map={"": device}, quantization_config=_quantization(quantization, DTYPES[precision]), local_files_only=True,
+            folder, dtype=DTYPES[dtype], attn_implementation=attention.NAME, trust_remote_code=False, use_safetensors=True,
+            device_map={"": device}, quantization_config=_quantization(quantization, DTYPES[dtype]), local_files_only=True,
         )  # fmt: skip
     except torch.OutOfMemoryError:
         raise
@@ -159,7 +183,7 @@ def prepare_training(
     base = model.get_base_model()
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
     plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), lora.variant, sharded)
-    fused = fuse(model, lora.dropout, gradient_checkpointing) if plain_because is None else None
+    fused = fuse(model, lora.dropout, gradient_checkpointing, DTYPES[precision]) if plain_because is None else None
     if gradient_checkpointing:
         _recompute(base)
     for module in model.modules():

@@ -64,6 +64,9 @@ class ModelShape:
     unlike_llama: str = ""
     """The fact of config.json that makes its layers others than `engine.fused` knows, such as "model_type = 'phi3'"; "" for none."""
 
+    published: str = ""
+    """Type of the published weights as precisions are named, "" where config.json does not tell."""
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ModelShape":
         """Sizes from a parsed config.json. Raises ModelError naming the key that is missing or no number."""
@@ -79,7 +82,7 @@ class ModelShape:
             tied=model_type in TIED_BY_DEFAULT if tied is None else bool(tied), max_positions=config.get("max_position_embeddings"),
             linears=_attention(config, model_type, hidden, heads * head_dim, kv_heads * head_dim) + _dense(config, model_type, hidden),
             experts=_experts(config, hidden), norms_per_layer=_norms(model_type, hidden, heads, kv_heads, head_dim),
-            unlike_llama=_unlike_llama(config, model_type),
+            unlike_llama=_unlike_llama(config, model_type), published=_published(config, outer),
         )  # fmt: skip
 
     @property
@@ -128,6 +131,12 @@ def _unlike_llama(config: dict[str, Any], model_type: str) -> str:
     method = (config.get("quantization_config") or {}).get("quant_method")
     method = getattr(method, "value", method)
     return f"quantization_config = {method!r}" if method not in (None, UNPACKED) else ""
+
+
+def _published(config: dict[str, Any], outer: dict[str, Any]) -> str:
+    """Under its newer or its older name, as text or as PyTorch's own type."""
+    told = next((found for part in (config, outer) for key in ("dtype", "torch_dtype") if (found := part.get(key))), "")
+    return {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}.get(str(told).removeprefix("torch."), "")
 
 
 def _attention(config: dict[str, Any], model_type: str, hidden: int, query: int, key: int) -> tuple[Linear, ...]:

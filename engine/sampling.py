@@ -97,9 +97,7 @@ def generate(
     model.peft.eval()
     try:
         for _ in range(settings.max_new_tokens):
-            state = extend(ids)
-            with model.autocast():
-                logits = model.head(state).float()
+            logits = model.logits(extend(ids)[None])[0]
             token = agree(pick_token(logits, settings, generator))
             yield token
             ids = torch.tensor([[token]], device=model.device)

@@ -1,6 +1,7 @@
 """Loss and gradients against plain transformers and peft, on tiny models of each family."""
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from engine.batches import build_micro_batch
 from engine.fused.dropout import Dropout, at
 from engine.fused.projections import Adapter, Projections
 from engine.fused.weights import Dense
-from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
+from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, prepare_training
 from engine.train_step import Updater, backward, part_sums, read_sums
 from tests.tiny_models import FAMILIES, tiny_model
 
@@ -40,10 +41,10 @@ def _examples(folder) -> list[Example]:
     return found
 
 
-def _model(folder, checkpointing: bool = False, **lora: object) -> LoadedModel:
+def _model(folder, checkpointing: bool = False, held: str = "fp32", **lora: object) -> LoadedModel:
     """A tiny model whose adapter is no longer zero, so that every gradient says something."""
     settings = schema.Lora(**{"r": 4, "alpha": 8.0, "dropout": 0.0} | lora)
-    model = add_adapter(load_base(folder, "fp32", "none", CPU), settings, "tiny", seed=0)
+    model = add_adapter(load_base(folder, held, "none", CPU), settings, "tiny", seed=0)
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
@@ -108,6 +109,25 @@ def test_other_lora_variants_give_the_gradients_of_peft(family, variant):
 
     assert loss == pytest.approx(wanted_loss, rel=1e-6)
     _assert_equal(gradients, wanted, 1e-5)
+
+
+def test_a_base_that_stays_in_bf16_trains_in_fp32_as_one_that_was_widened_first(family, tmp_path):
+    """Loss, gradients and the logits of generation are the same: a piece of a weight is widened without loss when it is needed."""
+    shutil.copytree(family, tmp_path, dirs_exist_ok=True)
+    load_base(family, "bf16", "none", CPU).save_pretrained(tmp_path)
+    examples = _examples(family)
+    narrow, wide = _model(tmp_path, held="bf16"), _model(tmp_path)
+    for mine, other in zip(narrow.trainable().values(), wide.trainable().values(), strict=True):
+        mine.data.copy_(other.data)
+    (loss, gradients), (wanted_loss, wanted) = (_ours(model, [examples]) for model in (narrow, wide))
+    with torch.no_grad():
+        logits = [model.logits(model.generation()(torch.tensor([examples[0].ids]))[None]) for model in (narrow, wide)]
+
+    assert is_stored_as(tmp_path, "bf16") and not is_stored_as(family, "bf16")
+    assert all(parameter.dtype == torch.bfloat16 for parameter in narrow.peft.parameters() if not parameter.requires_grad)
+    assert loss == pytest.approx(wanted_loss, rel=1e-6)
+    _assert_equal(gradients, wanted, 1e-5)
+    torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
 
 
 def test_the_split_into_micro_batches_changes_nothing(family):

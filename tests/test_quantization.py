@@ -130,7 +130,7 @@ def test_an_unpacked_weight_is_nearly_the_original(llama, kind):
     attention = load_base(llama, "fp32", kind, CPU).get_decoder().layers[0].self_attn
     original = load_base(llama, "fp32", "none", CPU).get_decoder().layers[0].self_attn
     names = ("q_proj", "k_proj", "v_proj")
-    weight = frozen_weight([getattr(attention, name) for name in names])
+    weight = frozen_weight([getattr(attention, name) for name in names], torch.float32)
     wanted = torch.cat([getattr(original, name).weight for name in names])
     first, again = weight.unpacked(torch.float32), weight.unpacked(torch.float32)
 

@@ -81,16 +81,16 @@ class KeysAndValues:
 class FusedDecoder:
     """Hidden states of the supervised positions, by the fused layers."""
 
-    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, checkpointing: bool):
-        """dropout: probability in front of each adapter, while `decoder` is in training mode."""
-        self._decoder, self._dropout = decoder, dropout
+    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, checkpointing: bool, dtype: torch.dtype):
+        """dropout: probability in front of each adapter, while `decoder` is in training mode.  dtype: the compute type."""
+        self._decoder, self._dropout, self._dtype = decoder, dropout, dtype
         self._embed, self._rotary = decoder.embed_tokens, decoder.rotary_emb
-        self._norm, self._layers = _norm(decoder.norm), layers
+        self._norm, self._layers = _norm(decoder.norm, dtype), layers
         self.checkpointing = checkpointing
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """(T, D) embeddings of (1, T) token ids."""
-        return self._embed(input_ids)[0]
+        return self._embed(input_ids)[0].to(self._dtype)
 
     def hidden(self, x: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) normalised last states of `rows`.  x: (T, D), embedded.  position_ids: (1, T).  The last layer's MLP sees only `rows`."""
@@ -124,30 +124,31 @@ class FusedDecoder:
         return cos[0, :, None, :half], sin[0, :, None, :half]
 
 
-def fuse(model: PeftModel, dropout: float, checkpointing: bool) -> FusedDecoder:
-    """The fused decoder over `model`'s own weights, which are stacked in memory unless packed; only for one that `why_plain` lets pass."""
+def fuse(model: PeftModel, dropout: float, checkpointing: bool, dtype: torch.dtype) -> FusedDecoder:
+    """The fused decoder over `model`'s own weights, which are stacked in memory where they lie in the compute type `dtype`; only for a
+    model that `why_plain` lets pass."""
     decoder = model.get_base_model().get_decoder()
-    return FusedDecoder(decoder, [_layer(layer) for layer in decoder.layers], dropout, checkpointing)
+    return FusedDecoder(decoder, [_layer(layer, dtype) for layer in decoder.layers], dropout, checkpointing, dtype)
 
 
-def _layer(layer: nn.Module) -> Layer:
+def _layer(layer: nn.Module, dtype: torch.dtype) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     q, k, v = attention.q_proj, attention.k_proj, attention.v_proj
     heads = tuple(_base(linear).out_features // attention.head_dim for linear in (q, k, v))
     return Layer(
         before=AttentionInput(
-            _norm(layer.input_layernorm),
-            _projections(q, k, v),
+            _norm(layer.input_layernorm, dtype),
+            _projections(dtype, q, k, v),
             heads,
             attention.head_dim,
-            _norm(attention.q_norm) if hasattr(attention, "q_norm") else None,
-            _norm(attention.k_norm) if hasattr(attention, "k_norm") else None,
+            _norm(attention.q_norm, dtype) if hasattr(attention, "q_norm") else None,
+            _norm(attention.k_norm, dtype) if hasattr(attention, "k_norm") else None,
         ),
         after=AttentionOutput(
-            _projections(attention.o_proj),
-            _norm(layer.post_attention_layernorm),
-            _projections(mlp.gate_proj, mlp.up_proj),
-            _projections(mlp.down_proj),
+            _projections(dtype, attention.o_proj),
+            _norm(layer.post_attention_layernorm, dtype),
+            _projections(dtype, mlp.gate_proj, mlp.up_proj),
+            _projections(dtype, mlp.down_proj),
         ),
         attention=attention,
         window=_window(attention),
@@ -161,19 +162,19 @@ def _window(attention: nn.Module) -> int | None:
     return getattr(attention, "sliding_window", None)
 
 
-def _norm(module: nn.Module) -> RMSNorm:
-    return RMSNorm(module.weight, module.variance_epsilon)
+def _norm(module: nn.Module, dtype: torch.dtype) -> RMSNorm:
+    return RMSNorm(module.weight.data.to(dtype), module.variance_epsilon)
 
 
 def _base(linear: nn.Module) -> nn.Linear:
     return getattr(linear, "base_layer", linear)
 
 
-def _projections(*linears: nn.Module) -> Projections:
+def _projections(dtype: torch.dtype, *linears: nn.Module) -> Projections:
     """The linears as one."""
     bases = [_base(linear) for linear in linears]
-    weight, sizes = frozen_weight(bases), [base.out_features for base in bases]
-    bias = torch.cat([base.bias.data for base in bases]) if all(base.bias is not None for base in bases) else None
+    weight, sizes = frozen_weight(bases, dtype), [base.out_features for base in bases]
+    bias = torch.cat([base.bias.data for base in bases]).to(dtype) if all(base.bias is not None for base in bases) else None
     return Projections(weight, bias, sizes, [_adapter(linear) for linear in linears])
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from engine.fused.dropout import Dropout
-from engine.fused.products import times, times_transposed
 from engine.fused.weights import FrozenWeight
 
 
@@ -44,7 +43,7 @@ class Projections:
 
     def forward(self, x: Tensor, dropout: Dropout | None = None) -> tuple[Tensor, Tensor | None]:
         """x: (T, in).  Returns y (T, out) and the adapters' inner states (T, sum of r), which `backward` needs."""
-        y = times_transposed(x, self.weight.unpacked(x.dtype), self.bias)
+        y = self.weight.times_transposed(x, self.bias)
         if not self._adapted:
             return y, None
         inner = torch.mm(x if dropout is None else x * dropout.factors(x), self._stacked_a(x.dtype).t())
@@ -56,7 +55,7 @@ class Projections:
         self, x: Tensor, inner: Tensor | None, dy: Tensor, dropout: Dropout | None = None, wants_dx: bool = True
     ) -> tuple[Tensor | None, list[Tensor]]:
         """Gradients of the input (T, in), None unless wanted, and of `parameters`.  dy: (T, out).  The rest as in the forward pass."""
-        dx = times(dy, self.weight.unpacked(dy.dtype)) if wants_dx else None
+        dx = self.weight.times(dy) if wants_dx else None
         if inner is None:
             return dx, []
         d_inner = torch.empty_like(inner)

@@ -1,34 +1,74 @@
-"""The frozen weight of linears that share an input, stacked by rows: dense, or packed by bitsandbytes in 4 or 8 bits.
+"""The frozen weight of linears that share an input, stacked by rows: dense, narrow, or packed by bitsandbytes in 4 or 8 bits.
 
 A packed weight is unpacked into the compute type for the one product that needs it, forwards and backwards, and nothing of it is kept.
 8-bit ones are multiplied that way as well: LLM.int8's own product rounds the activations too, which its gradient knows nothing of.
 Not here: how weights get packed (`engine.loading`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from engine.fused.products import times, times_transposed
+
+PIECE_BYTES = 4 << 20
+"""Of a widened weight at a time."""
+
 
 class FrozenWeight(Protocol):
     """(out, in), the only copy of it."""
 
-    def unpacked(self, dtype: torch.dtype) -> Tensor:
-        """The weight as products take it. dtype: the compute type."""
+    def times_transposed(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x weightᵀ + bias: (T, out) of (T, in), in x's type, the compute type."""
+        ...
+
+    def times(self, x: Tensor) -> Tensor:
+        """x weight: (T, in) of (T, out), in x's type, the compute type."""
         ...
 
 
 @dataclass(frozen=True)
 class Dense:
-    """A weight that needs no unpacking: it lies in the compute type."""
+    """A weight that lies in the compute type."""
 
     weight: Tensor
 
-    def unpacked(self, dtype: torch.dtype) -> Tensor:
-        return self.weight
+    def times_transposed(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        return times_transposed(x, self.weight, bias)
+
+    def times(self, x: Tensor) -> Tensor:
+        return times(x, self.weight)
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """Linears in a narrower type than the compute type, such as bf16 as published in a run in fp32. They stay where they are, on a CPU in
+    the file that they are mapped from, and are widened, which is exact, a piece at a time that the caches hold."""
+
+    linears: Sequence[nn.Linear]
+
+    def times_transposed(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        y = x.new_empty(len(x), sum(linear.out_features for linear in self.linears))
+        for rows, piece in self._pieces(x.dtype):
+            y[:, rows] = times_transposed(x, piece)
+        return y if bias is None else y.add_(bias)
+
+    def times(self, x: Tensor) -> Tensor:
+        y = x.new_zeros(len(x), self.linears[0].in_features)
+        for rows, piece in self._pieces(x.dtype):
+            y += times(x[:, rows], piece)
+        return y
+
+    def _pieces(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+        """Ranges of the stacked rows, and those rows in `dtype`."""
+        end = 0
+        for linear in self.linears:
+            for piece in linear.weight.data.split(max(1, PIECE_BYTES // (dtype.itemsize * linear.in_features))):
+                start, end = end, end + len(piece)
+                yield slice(start, end), piece.to(dtype)
 
 
 @dataclass(frozen=True)
@@ -36,6 +76,12 @@ class Packed:
     """Linears of which at least one is packed; they stay as they are, so peft and bitsandbytes see the same tensors."""
 
     linears: Sequence[nn.Linear]
+
+    def times_transposed(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        return times_transposed(x, self.unpacked(x.dtype), bias)
+
+    def times(self, x: Tensor) -> Tensor:
+        return times(x, self.unpacked(x.dtype))
 
     def unpacked(self, dtype: torch.dtype) -> Tensor:
         if len(self.linears) == 1:
@@ -47,10 +93,12 @@ class Packed:
         return stacked
 
 
-def frozen_weight(linears: Sequence[nn.Linear]) -> FrozenWeight:
-    """The weights of `linears` as one; dense ones become views of one stacked tensor, so nothing is held twice."""
+def frozen_weight(linears: Sequence[nn.Linear], dtype: torch.dtype) -> FrozenWeight:
+    """The weights of `linears` as one; dense ones become views of one stacked tensor, so nothing is held twice. dtype: the compute type."""
     if any(_is_packed(linear) for linear in linears):
         return Packed(linears)
+    if linears[0].weight.dtype != dtype:
+        return Narrow(linears)
     if len(linears) == 1:
         return Dense(linears[0].weight.data)
     stacked = torch.cat([linear.weight.data for linear in linears])
