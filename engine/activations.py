@@ -31,12 +31,15 @@ def base_type(shape: ModelShape, precision: str, quantization: str, variant: str
 
 
 def kept_bytes(
-    shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool, fused: bool
-) -> float:
+    shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool, fused: bool,
+    variant: str = "lora",
+) -> float:  # fmt: skip
     """Bytes a layer keeps of one token for its backward, without checkpointing."""
     if fused:
         return _fused_kept(shape, precision, r, target_modules, on_gpu)
-    return _plain_kept(shape, precision, r, target_modules, dropout, on_gpu)
+    kept = _plain_kept(shape, precision, r, target_modules, on_gpu)
+    kept += _dropped(shape, precision, target_modules) if dropout else 0
+    return kept + (_scaled(shape, precision, target_modules) if variant == "dora" else 0)
 
 
 def backward_bytes(shape: ModelShape, precision: str, fused: bool) -> float:
@@ -74,15 +77,19 @@ def _fused_kept(shape: ModelShape, precision: str, r: int, target_modules: str |
     return elements * BYTES[precision] + 4 * statistics
 
 
-def _plain_kept(shape: ModelShape, precision: str, r: int, target_modules: str | list[str], dropout: float, on_gpu: bool) -> float:
+def _plain_kept(shape: ModelShape, precision: str, r: int, target_modules: str | list[str], on_gpu: bool) -> float:
     wide = BYTES[precision]
     hidden, query, key, feed = _widths(shape)
     norms = 2 * hidden * 4 + ((query + key) * 4 if shape.has_qk_norm else 0)
     attention = (3 * query + 2 * (key if on_gpu else query)) * wide
-    kept = norms + 2 * hidden * wide + attention + 4 * feed * wide + _inner(shape, r, target_modules) * wide
-    return kept + _dropped(shape, precision, target_modules) if dropout else kept
+    return norms + 2 * hidden * wide + attention + 4 * feed * wide + _inner(shape, r, target_modules) * wide
 
 
 def _dropped(shape: ModelShape, precision: str, target_modules: str | list[str]) -> float:
     """peft drops out each adapter's input on its own: a copy and a one-byte mask for every target."""
     return sum(linear.count * linear.inputs * (BYTES[precision] + 1) for linear in shape.targets(target_modules))
+
+
+def _scaled(shape: ModelShape, precision: str, target_modules: str | list[str]) -> float:
+    """DoRA's magnitudes have a gradient, for which each target's output and its adapter's are kept apart."""
+    return sum(linear.count * linear.outputs * 2 * BYTES[precision] for linear in shape.targets(target_modules))

@@ -33,6 +33,8 @@ HEAP_BYTES = 32 << 20
 """glibc gives larger blocks back to the system as soon as they are freed."""
 OPTIMIZER_BYTES = {"adamw": 8, "adamw_8bit": 2, "schedule_free": 12, "muon": 4}
 """What an optimiser keeps for a trained weight: two moments, in 8 bits, two points and a moment, momentum alone."""
+STACKED = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
+"""Linears that share an input with others and become one on the fused path."""
 UNSHARDED_LAYERS = 2
 """FSDP2 holds the layer at work whole, and the next one that it fetches meanwhile."""
 
@@ -122,14 +124,14 @@ def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointin
 def forecast(shape: ModelShape, work: Workload) -> Forecast:
     """Memory of one process at its peak."""
     fused = runs_fused(shape, work.variant, work.shards > 1)
-    kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused)
+    kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused, work.variant)
     tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules)
     activations = shape.num_layers * tokens * (BYTES[work.precision] * shape.hidden_size if work.gradient_checkpointing else kept)
     layer = tokens * (backward_bytes(shape, work.precision, fused) + (kept if work.gradient_checkpointing else 0))
     layer += unpacked_bytes(shape, work, fused) + unsharded_bytes(shape, work)
     loss, generation = loss_bytes(shape, work), generation_bytes(shape, work)
     return Forecast(
-        weights=weight_bytes(shape, work) / GIB,
+        weights=(weight_bytes(shape, work) + mapped_bytes(shape, work, fused)) / GIB,
         adapters=4 * trained * (2 if work.init != "default" and not work.on_gpu else 1) / GIB,
         gradients=4 * trained / GIB,
         optimizer=OPTIMIZER_BYTES[work.optimizer] * trained / GIB,
@@ -152,6 +154,14 @@ def weight_bytes(shape: ModelShape, work: Workload) -> float:
     if work.offload:
         return whole
     return whole + (base_bytes(shape, held, work.quantization) - whole) / work.shards
+
+
+def mapped_bytes(shape: ModelShape, work: Workload, fused: bool) -> float:
+    """Weights that the fused path has stacked while they stay mapped from their file as well: on a CPU, where no type had to change."""
+    held = base_type(shape, work.precision, work.quantization, work.variant, work.init)
+    if work.on_gpu or not fused or work.quantization != "none" or not held == work.precision == shape.published:
+        return 0.0
+    return shape.num_layers * sum(linear.weights for linear in shape.linears if linear.name in STACKED) * BYTES[held]
 
 
 def base_bytes(shape: ModelShape, precision: str, quantization: str) -> float:

@@ -1,5 +1,7 @@
 """Measures what autograd keeps of one decoder layer in the engine's own forward."""
 
+import weakref
+
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
 
@@ -12,10 +14,12 @@ SIZES = {"hidden_size": 128, "intermediate_size": 320, "num_attention_heads": 8,
          "tie_word_embeddings": True}  # fmt: skip
 
 
-def saved_bytes_of_a_layer(family: str, precision: str, dropout: float, fused: bool) -> tuple[float, ModelShape, int]:
+def saved_bytes_of_a_layer(
+    family: str, precision: str, dropout: float, fused: bool, variant: str = "lora"
+) -> tuple[float, ModelShape, int]:
     """Bytes of one layer (a 4-layer model's less a 2-layer one's, halved), the model's shape, and tokens."""
-    two, _ = _saved(family, 2, precision, dropout, fused)
-    four, shape = _saved(family, 4, precision, dropout, fused)
+    two, _ = _saved(family, 2, precision, dropout, fused, variant)
+    four, shape = _saved(family, 4, precision, dropout, fused, variant)
     return (four - two) / 2, shape, TOKENS
 
 
@@ -33,21 +37,21 @@ def trained_model(
     return model, ModelShape.from_config(config.to_dict())
 
 
-def _saved(family: str, layers: int, precision: str, dropout: float, fused: bool) -> tuple[int, ModelShape]:
-    model, shape = trained_model(family, layers, precision, dropout)
+def _saved(family: str, layers: int, precision: str, dropout: float, fused: bool, variant: str) -> tuple[int, ModelShape]:
+    model, shape = trained_model(family, layers, precision, dropout, variant)
     if not fused:
         model.fused = None
     weights = {tensor.untyped_storage().data_ptr() for tensor in (*model.peft.parameters(), *model.peft.buffers())}
-    kept: dict[int, torch.Tensor] = {}
+    saved: list[weakref.ref[torch.Tensor]] = []
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.untyped_storage().data_ptr() not in weights:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
+        saved.append(weakref.ref(tensor))  # what a forward saves for a graph that it then drops is not kept
         return tensor
 
     ids, positions, rows = torch.zeros(1, TOKENS, dtype=torch.long), torch.arange(TOKENS)[None], torch.arange(TOKENS)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         hidden = model.hidden(ids, positions, (TOKENS,), rows)
-    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    alive = [tensor.untyped_storage() for reference in saved if (tensor := reference()) is not None]
+    kept = {storage.data_ptr(): storage.nbytes() for storage in alive if storage.data_ptr() not in weights}
     del hidden
-    return total, shape
+    return sum(kept.values()), shape

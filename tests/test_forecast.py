@@ -68,16 +68,19 @@ def test_the_chunk_of_logits_is_the_engines():
     assert (loss.CHUNK_BYTES, loss.CPU_CHUNK_BYTES) == (forecasting.CHUNK_BYTES, forecasting.CPU_CHUNK_BYTES)
 
 
-@pytest.mark.parametrize(("dropout", "path"), [(0.0, "fused"), (0.1, "fused"), (0.0, "plain"), (0.1, "plain")])
+@pytest.mark.parametrize(
+    ("dropout", "path", "variant"),
+    [(0.0, "fused", "lora"), (0.1, "fused", "lora"), (0.0, "plain", "lora"), (0.1, "plain", "lora"), (0.0, "plain", "dora")],
+)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("family", ["qwen3", "llama"])
-def test_a_layer_keeps_what_autograd_keeps(family, precision, dropout, path):
+def test_a_layer_keeps_what_autograd_keeps(family, precision, dropout, path, variant):
     """Bytes of the distinct tensors a layer saves for its backward in the engine's own forward, to 8 %."""
     pytest.importorskip("torch")
     from tests.saved_tensors import saved_bytes_of_a_layer
 
-    measured, shape, tokens = saved_bytes_of_a_layer(family, precision, dropout, path == "fused")
-    kept = activations.kept_bytes(shape, precision, 16, "all-linear", dropout, on_gpu=False, fused=path == "fused")
+    measured, shape, tokens = saved_bytes_of_a_layer(family, precision, dropout, path == "fused", variant)
+    kept = activations.kept_bytes(shape, precision, 16, "all-linear", dropout, on_gpu=False, fused=path == "fused", variant=variant)
 
     assert tokens * kept == pytest.approx(measured, rel=0.08)
 
