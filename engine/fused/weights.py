@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from engine.fused.products import times, times_transposed
 
-PIECE_BYTES = 4 << 20
-"""Of a widened weight at a time."""
+PIECE_BYTES = {"cpu": 4 << 20, "cuda": 128 << 20}
+"""Of a widened weight at a time: what a CPU's caches hold, and products that fill a GPU."""
 
 
 class FrozenWeight(Protocol):
@@ -46,7 +46,7 @@ class Dense:
 @dataclass(frozen=True)
 class Narrow:
     """Linears in a narrower type than the compute type, such as bf16 as published in a run in fp32. They stay where they are, on a CPU in
-    the file that they are mapped from, and are widened, which is exact, a piece at a time that the caches hold."""
+    the file that they are mapped from, and are widened, which is exact, a piece at a time."""
 
     linears: Sequence[nn.Linear]
 
@@ -66,7 +66,8 @@ class Narrow:
         """Ranges of the stacked rows, and those rows in `dtype`."""
         end = 0
         for linear in self.linears:
-            for piece in linear.weight.data.split(max(1, PIECE_BYTES // (dtype.itemsize * linear.in_features))):
+            weight = linear.weight.data
+            for piece in weight.split(max(1, PIECE_BYTES[weight.device.type] // (dtype.itemsize * linear.in_features))):
                 start, end = end, end + len(piece)
                 yield slice(start, end), piece.to(dtype)
 
