@@ -18,7 +18,7 @@ LEAST_SPREAD = 0.015
 RATIOS_KEPT = 20
 NORMAL = 1.48
 """Standard deviation of normal numbers, by their median distance; one strange run does not widen the band."""
-VERSION = 3
+VERSION = 4
 """Of the forecast's formulas: what runs taught about earlier ones says nothing of these."""
 SURE = 0.9
 """A plan fits when its probability is at least this: about 5 % to spare without earlier runs."""

@@ -19,14 +19,16 @@ NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """A 4-bit weight, its block's 8-bit scale, and the second quantisation's fp32 scale."""
 CUDA_RUNTIME_GIB = 0.5
 """CUDA context and cuBLAS workspaces: 0.4-0.6 measured."""
-CPU_RUNTIME_GIB = 0.42
+CPU_RUNTIME_GIB = 0.48
 """Resident memory of the engine with torch, transformers and peft imported; no model."""
 GPU_SLACK = 0.03
 """Share of what comes and goes that PyTorch's allocator rounds up or cannot join, with expandable segments."""
-HEAP_KEEPS_FUSED = 0.06
+HEAP_KEEPS_FUSED = 0.08
 """Share of kept activations that glibc's heap holds on top on the fused path, which allocates alike in every layer."""
-HEAP_KEEPS = 0.54
+HEAP_KEEPS = 0.5
 """Share of all layers' activations that it holds on top on the plain path, with checkpointing too (tests/bench/forecast.py)."""
+WIDENING_GIB = 0.03
+"""What stays in the heap of a base that is widened a piece at a time."""
 BF16_BUFFERS_GIB = 0.08
 """What products in bf16 keep on a CPU for weights and inputs in another order; the same in three runs of two models."""
 HEAP_BYTES = 32 << 20
@@ -139,9 +141,16 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
         layer=layer / GIB,
         loss=loss / GIB,
         generation=generation / GIB,
-        runtime=CUDA_RUNTIME_GIB if work.on_gpu else CPU_RUNTIME_GIB + (BF16_BUFFERS_GIB if work.precision == "bf16" else 0.0),
-        slack=_slack(shape, work, fused, kept, activations, layer, loss) / GIB,
+        runtime=CUDA_RUNTIME_GIB if work.on_gpu else _cpu_runtime(shape, work),
+        slack=_slack(shape, work, fused, kept, activations, max(layer, loss)) / GIB,
     )
+
+
+def _cpu_runtime(shape: ModelShape, work: Workload) -> float:
+    """GiB of the libraries and of what products keep or leave behind."""
+    if work.precision == "bf16":
+        return CPU_RUNTIME_GIB + BF16_BUFFERS_GIB
+    return CPU_RUNTIME_GIB + (WIDENING_GIB if _held(shape, work) != work.precision else 0.0)
 
 
 def weight_bytes(shape: ModelShape, work: Workload) -> float:
@@ -149,19 +158,28 @@ def weight_bytes(shape: ModelShape, work: Workload) -> float:
 
     Shards are of the layers alone: every process holds embedding and head whole, as `engine.sharding` says.
     """
-    held = base_type(shape, work.precision, work.quantization, work.variant, work.init, work.shards > 1)
+    held = _held(shape, work)
     whole = shape.embedding_parameters * BYTES[held]
     if work.offload:
         return whole
     return whole + (base_bytes(shape, held, work.quantization) - whole) / work.shards
 
 
+def _held(shape: ModelShape, work: Workload) -> str:
+    """The type in which base weights are held."""
+    return base_type(shape, work.precision, work.quantization, work.variant, work.init, work.shards > 1)
+
+
 def mapped_bytes(shape: ModelShape, work: Workload, fused: bool) -> float:
-    """Weights that the fused path has stacked while they stay mapped from their file as well: on a CPU, where no type had to change."""
-    held = base_type(shape, work.precision, work.quantization, work.variant, work.init)
-    if work.on_gpu or not fused or work.quantization != "none" or not held == work.precision == shape.published:
+    """Weights of which a copy is made while they stay mapped from their file as well, on a CPU where no type had to change: those that
+    the fused path stacks, or a rank's share."""
+    held = _held(shape, work)
+    if work.on_gpu or work.quantization != "none" or not held == work.precision == shape.published:
         return 0.0
-    return shape.num_layers * sum(linear.weights for linear in shape.linears if linear.name in STACKED) * BYTES[held]
+    if work.shards > 1:
+        return weight_bytes(shape, work) - shape.embedding_parameters * BYTES[held]
+    stacked = sum(linear.weights for linear in shape.linears if linear.name in STACKED)
+    return shape.num_layers * stacked * BYTES[held] if fused else 0.0
 
 
 def base_bytes(shape: ModelShape, precision: str, quantization: str) -> float:
@@ -212,13 +230,12 @@ def generation_bytes(shape: ModelShape, work: Workload) -> float:
     return work.generated * cache + prompt + shape.vocab_size * 8 if work.generated else 0.0
 
 
-def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activations: float, layer: float, loss: float) -> float:
-    """What the allocator holds on top. On a CPU the heap also keeps the smaller of the two moments on the fused path, and what a rank
-    read of weights that others hold."""
+def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activations: float, moment: float) -> float:
+    """What the allocator holds on top; on a CPU, where weights are shared, also what a rank read of those that others hold."""
     if work.on_gpu:
-        return GPU_SLACK * (activations + max(layer, loss))
+        return GPU_SLACK * (activations + moment)
     if fused:
-        return HEAP_KEEPS_FUSED * activations + min(layer, loss)
+        return HEAP_KEEPS_FUSED * activations
     return heap_bytes(shape, work, kept) + base_bytes(shape, work.precision, work.quantization) - weight_bytes(shape, work)
 
 
