@@ -23,6 +23,7 @@ test: lint
 
 bench: $(READY) .bench/.ready
 	@$(BIN)/python -m tests.bench.training
+	@$(BIN)/python -m tests.bench.gpu
 
 .bench/.ready: tests/bench/peers.txt
 	@echo "danlu: installing the peers to compare with into .bench"

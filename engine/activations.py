@@ -68,11 +68,13 @@ def _inner(shape: ModelShape, r: int, target_modules: str | list[str]) -> int:
 
 def _fused_kept(shape: ModelShape, precision: str, r: int, target_modules: str | list[str], on_gpu: bool) -> float:
     """Input, stacked queries, keys and values, the attention's output before and after it is laid out flat, the state between the
-    halves, gate and up; normalised queries and keys where a family has them; on a CPU keys and values once a query head."""
+    halves, gate and up; normalised queries and keys where a family has them. Where FlashAttention runs, as it does on GPUs that have bf16,
+    its output is flat as it comes; elsewhere keys and values are held once a query head."""
     hidden, query, key, feed = _widths(shape)
-    elements = 2 * hidden + query + 2 * key + 2 * query + 2 * feed + _inner(shape, r, target_modules)
+    flash = on_gpu and precision == "bf16"
+    elements = 2 * hidden + query + 2 * key + (1 if flash else 2) * query + 2 * feed + _inner(shape, r, target_modules)
     elements += query + key if shape.has_qk_norm else 0
-    elements += 0 if on_gpu or query == key else 2 * query
+    elements += 0 if flash or query == key else 2 * query
     statistics = 2 + shape.num_heads + (shape.num_heads + shape.num_kv_heads if shape.has_qk_norm else 0)
     return elements * BYTES[precision] + 4 * statistics
 

@@ -4,6 +4,8 @@ Registered with transformers under `NAME`, so every model that takes its attenti
 Calls without `lengths` (generation with a cache) go to transformers' own SDPA path. Not here: who packs (`data.packing`).
 """
 
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -17,6 +19,12 @@ from engine.errors import ModelError
 NAME = "danlu_packed"
 UNKNOWN = ("softcap", "s_aux")
 """Arguments that change the result and that PyTorch's kernels have no place for: Gemma 2's capped scores, gpt-oss's sinks."""
+
+FLASH_CAPABILITY, FLASH_WIDEST = (8, 0), 192
+"""Compute capability from which on PyTorch's FlashAttention runs, and the widest heads that every such card can train."""
+
+# cuDNN, which PyTorch prefers on Hopper cards, works out a plan for every new length: packed rows and samples bring one all the time.
+torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def packed_attention(
@@ -43,18 +51,44 @@ def packed_attention(
         lengths = (query.shape[2],)  # a prompt: transformers makes no mask for an attention that is not its own
     if lengths is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
-    grouped = query.shape[1] != key.shape[1]
-    if grouped and not query.is_cuda:
-        # The CPU kernel expands grouped keys slowly inside; repeating them once for the whole row is faster.
+    if _takes_flash(query) and dropout == 0:
+        return _flash(query, key, value, lengths, scaling, sliding_window), None
+    if query.shape[1] != key.shape[1]:
+        # The CPU's kernel expands grouped keys slowly inside, and a GPU's for fp32 and old cards has none: it would hold T×T scores.
         key, value = (repeat_kv(t, query.shape[1] // key.shape[1]) for t in (key, value))
-        grouped = False
     parts = [
         scaled_dot_product_attention(q, k, v, attn_mask=_window_mask(q, sliding_window), dropout_p=dropout, scale=scaling,
-                                     is_causal=not _needs_window(q, sliding_window), enable_gqa=grouped)
+                                     is_causal=not _needs_window(q, sliding_window))
         for q, k, v in zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
     ]  # fmt: skip
     # The kernels write (t, H, d) in memory, so this order is copied once at most.
     return torch.cat([part.transpose(1, 2) for part in parts], dim=1), None
+
+
+def _takes_flash(query: Tensor) -> bool:
+    """Whether PyTorch's own FlashAttention kernels know this device, type and width of heads."""
+    if not query.is_cuda or query.dtype not in (torch.bfloat16, torch.float16) or query.shape[3] % 8 or query.shape[3] > FLASH_WIDEST:
+        return False
+    return torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability(query.device) >= FLASH_CAPABILITY
+
+
+def _flash(
+    query: Tensor, key: Tensor, value: Tensor, lengths: tuple[int, ...], scaling: float | None, sliding_window: int | None
+) -> Tensor:
+    """All examples in one launch, forwards and back, by the operator below PyTorch's own attention: (1, T, H, d)."""
+    starts, longest = _starts(lengths, query.device), max(lengths)
+    q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    window = {} if sliding_window is None else {"window_size_left": sliding_window - 1, "window_size_right": 0}
+    out, *_ = torch.ops.aten._flash_attention_forward(
+        q, k, v, starts, starts, longest, longest, 0.0, True, False, scale=scaling, **window
+    )
+    return out.unsqueeze(0)
+
+
+@lru_cache(maxsize=4)
+def _starts(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """(examples + 1,) where each begins, and the end: the same for all layers, so copied to the GPU once."""
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32).to(device)
 
 
 def _needs_window(query: Tensor, sliding_window: int | None) -> bool:

@@ -17,12 +17,14 @@ CPU_CHUNK_BYTES = 16 << 20
 """fp32 logits at a time, as in `engine.loss` (a test holds them equal; that module needs torch)."""
 NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """A 4-bit weight, its block's 8-bit scale, and the second quantisation's fp32 scale."""
-CUDA_RUNTIME_GIB = 0.5
-"""CUDA context and cuBLAS workspaces: 0.4-0.6 measured."""
+CUDA_RUNTIME_GIB = 0.73
+"""CUDA context and loaded kernels, which PyTorch's allocator knows nothing of: on an H100 with CUDA 13; smaller cards have less."""
+WORKSPACES_GIB = 0.06
+"""cuBLAS's, from the allocator, of the two threads that go forwards and backwards."""
 CPU_RUNTIME_GIB = 0.48
 """Resident memory of the engine with torch, transformers and peft imported; no model."""
-GPU_SLACK = 0.03
-"""Share of what comes and goes that PyTorch's allocator rounds up or cannot join, with expandable segments."""
+GPU_SLACK_GIB = 0.1
+"""What PyTorch's allocator rounds up or cannot join, with expandable segments: 0.02 to 0.29, and no share of anything (docs/log.md)."""
 HEAP_KEEPS_FUSED = 0.08
 """Share of kept activations that glibc's heap holds on top on the fused path, which allocates alike in every layer."""
 HEAP_KEEPS = 0.5
@@ -141,13 +143,15 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
         layer=layer / GIB,
         loss=loss / GIB,
         generation=generation / GIB,
-        runtime=CUDA_RUNTIME_GIB if work.on_gpu else _cpu_runtime(shape, work),
-        slack=_slack(shape, work, fused, kept, activations, max(layer, loss)) / GIB,
+        runtime=_runtime_gib(shape, work),
+        slack=_slack(shape, work, fused, kept, activations) / GIB,
     )
 
 
-def _cpu_runtime(shape: ModelShape, work: Workload) -> float:
-    """GiB of the libraries and of what products keep or leave behind."""
+def _runtime_gib(shape: ModelShape, work: Workload) -> float:
+    """What the libraries hold, and what products keep or leave behind."""
+    if work.on_gpu:
+        return CUDA_RUNTIME_GIB + WORKSPACES_GIB
     if work.precision == "bf16":
         return CPU_RUNTIME_GIB + BF16_BUFFERS_GIB
     return CPU_RUNTIME_GIB + (WIDENING_GIB if _held(shape, work) != work.precision else 0.0)
@@ -230,10 +234,10 @@ def generation_bytes(shape: ModelShape, work: Workload) -> float:
     return work.generated * cache + prompt + shape.vocab_size * 8 if work.generated else 0.0
 
 
-def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activations: float, moment: float) -> float:
+def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activations: float) -> float:
     """What the allocator holds on top; on a CPU, where weights are shared, also what a rank read of those that others hold."""
     if work.on_gpu:
-        return GPU_SLACK * (activations + moment)
+        return GPU_SLACK_GIB * GIB
     if fused:
         return HEAP_KEEPS_FUSED * activations
     return heap_bytes(shape, work, kept) + base_bytes(shape, work.precision, work.quantization) - weight_bytes(shape, work)

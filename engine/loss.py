@@ -18,6 +18,8 @@ CHUNK_BYTES = 128 << 20
 """fp32 logits at a time: enough to fill a GPU's matrix units, small beside any model (13,000 columns for 2,048 rows)."""
 CPU_CHUNK_BYTES = 16 << 20
 """A CPU's caches hold so much, and larger products are no faster (docs/log.md)."""
+ALIGNED = 128
+"""Columns are taken in multiples of so many: on a GPU, rows of another length are left to kernels several times slower."""
 
 Head = Callable[[Tensor], Tensor]
 
@@ -35,7 +37,9 @@ def supervised_loss(
     """
     chunk = min(chunk_bytes or CHUNK_BYTES, CHUNK_BYTES if hidden.is_cuda else CPU_CHUNK_BYTES)
     if type(head) is torch.nn.Linear and head.bias is None:
-        return _HeadLoss.apply(hidden, targets, partial(_by_columns, head.weight, max(1, chunk // (4 * max(hidden.shape)))))
+        columns = max(1, chunk // (4 * max(hidden.shape)))
+        columns -= columns % ALIGNED if columns > ALIGNED else 0
+        return _HeadLoss.apply(hidden, targets, partial(_by_columns, head.weight, columns))
     return _HeadLoss.apply(hidden, targets, partial(_by_rows, head, max(1, chunk // (4 * vocabulary))))
 
 

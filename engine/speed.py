@@ -14,13 +14,15 @@ from engine.nvidia import Gpu
 
 GPU_EFFICIENCY = 0.35
 """Share of the data sheet's rate that LoRA training of a model of some billions of parameters reaches."""
+GPU_CEILING_TFLOPS = 200
+"""What an H100 reached (docs/log.md): on a card so fast, launches and what lies between the products decide."""
 FP32_EFFICIENCY = 0.6
 """The same without tensor units, which are easier to keep busy."""
 CPU_EFFICIENCY = 0.5
 """Share of the measured GEMM rate: 136 tokens/s of SmolLM2-135M at 0.59 GFLOP a token where GEMM gave about 150 GFLOP/s."""
 CPU_EFFICIENCY_16 = 0.4
 """Of the rate measured in 16 bits: up to 308 tokens/s of the demo at 0.55 GFLOP a token where bf16 products gave 413 GFLOP/s."""
-NF4_SLOWDOWN = 1.35
+NF4_SLOWDOWN = 1.55
 FILL = 0.9
 """Share of a packed row that is real tokens."""
 SUPERVISED = 0.7
@@ -39,7 +41,7 @@ def flops_per_token(shape: ModelShape, config: Config, gradient_checkpointing: b
 def gpu_rate(gpu: Gpu, precision: str) -> float | None:
     """FLOP/s a GPU will really reach; None for a card without a known data sheet."""
     rate = tflops(gpu.name, precision)
-    return rate and rate * 1e12 * (FP32_EFFICIENCY if precision == "fp32" else GPU_EFFICIENCY)
+    return rate and min(rate * (FP32_EFFICIENCY if precision == "fp32" else GPU_EFFICIENCY), GPU_CEILING_TFLOPS) * 1e12
 
 
 def cpu_rate(machine: Machine, precision: str) -> float | None:

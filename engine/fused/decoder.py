@@ -20,7 +20,7 @@ from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
 from engine.fused.projections import Adapter, Projections
 from engine.fused.recomputation import recomputed
-from engine.fused.weights import frozen_weight
+from engine.fused.weights import frozen_weight, make_way
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,7 @@ def fuse(model: PeftModel, dropout: float, checkpointing: bool, dtype: torch.dty
 def _layer(layer: nn.Module, dtype: torch.dtype) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     q, k, v = attention.q_proj, attention.k_proj, attention.v_proj
+    make_way([_base(linear) for linear in (q, k, v, attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj)], dtype)
     heads = tuple(_base(linear).out_features // attention.head_dim for linear in (q, k, v))
     return Layer(
         before=AttentionInput(

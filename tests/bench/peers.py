@@ -23,6 +23,8 @@ from transformers import (  # noqa: E402
     TrainingArguments,
 )
 
+from engine.forecast import CUDA_RUNTIME_GIB, GIB  # noqa: E402
+
 
 class Clock(TrainerCallback):
     """Seconds inside optimiser steps, and when the first one was done."""
@@ -51,17 +53,23 @@ def main(name: str, spec: dict[str, Any]) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="danlu-bench-") as folder:
         make = _trl if name.startswith("trl") else _trainer
-        trainer = make(spec, examples, tokenizer, lora, folder, name.endswith("checkpointing"))
+        trainer = make(spec, examples, tokenizer, lora, _arguments(name, spec, folder))
         trainer.add_callback(clock)
         loss = trainer.train().training_loss
     parameters = sum(p.numel() for n, p in trainer.model.named_parameters() if "lora_" not in n and "embed" not in n and "lm_head" not in n)
-    on_gpu = torch.cuda.is_available()
     print(json.dumps({
         "tokens": sum(len(example["input_ids"]) for example in examples),
         "supervised": sum(label != -100 for example in examples for label in example["labels"]),
         "seconds": clock.seconds, "first_step_s": clock.first, "loss": loss, "parameters": parameters,
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gib": _peak_gib(),
     }))  # fmt: skip
+
+
+def _peak_gib() -> float:
+    """As `engine.pressure.peak_gib` tells Danlu's."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved() / GIB + CUDA_RUNTIME_GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _tokenised(tokenizer: Any, record: dict[str, str]) -> dict[str, list[int]]:
@@ -73,13 +81,13 @@ def _tokenised(tokenizer: Any, record: dict[str, str]) -> dict[str, list[int]]:
     return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * len(skipped) + ids[len(skipped) :]}
 
 
-def _arguments(spec: dict[str, Any], folder: str, checkpointing: bool) -> dict[str, Any]:
+def _arguments(name: str, spec: dict[str, Any], folder: str) -> dict[str, Any]:
     return {
         "output_dir": folder, "per_device_train_batch_size": spec["batch"], "gradient_accumulation_steps": spec["accumulation"],
         "learning_rate": spec["learning_rate"], "num_train_epochs": 1, "max_grad_norm": 1.0, "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.03, "optim": "adamw_torch_fused", "gradient_checkpointing": checkpointing, "seed": spec["seed"],
+        "warmup_steps": 0.03, "optim": "adamw_torch_fused", "gradient_checkpointing": name.endswith("checkpointing"), "seed": spec["seed"],
         "bf16": spec["precision"] == "bf16", "use_cpu": not torch.cuda.is_available(), "report_to": [], "save_strategy": "no",
-        "logging_strategy": "no", "disable_tqdm": True,
+        "logging_strategy": "no", "disable_tqdm": True, "use_liger_kernel": "liger" in name,
     }  # fmt: skip
 
 
@@ -93,21 +101,21 @@ def _dataset(rows: list[dict[str, list[int]]]) -> Dataset:
     return Dataset(InMemoryTable.from_pylist(rows), fingerprint="bench")
 
 
-def _trainer(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: LoraConfig, folder: str, checkpointing: bool) -> Trainer:
+def _trainer(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: LoraConfig, arguments: dict[str, Any]) -> Trainer:
     model = get_peft_model(_model(spec), lora)
-    if checkpointing:
+    if arguments["gradient_checkpointing"]:
         model.enable_input_require_grads()
     return Trainer(
-        model=model, args=TrainingArguments(**_arguments(spec, folder, checkpointing)), train_dataset=_dataset(examples),
+        model=model, args=TrainingArguments(**arguments), train_dataset=_dataset(examples),
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True, label_pad_token_id=-100),
     )  # fmt: skip
 
 
-def _trl(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: LoraConfig, folder: str, checkpointing: bool) -> Trainer:
+def _trl(spec: dict[str, Any], examples: list[Any], tokenizer: Any, lora: LoraConfig, arguments: dict[str, Any]) -> Trainer:
     from trl import SFTConfig, SFTTrainer
 
     return SFTTrainer(
-        model=_model(spec), args=SFTConfig(**_arguments(spec, folder, checkpointing), max_length=spec["length"], packing=False,
+        model=_model(spec), args=SFTConfig(**arguments, max_length=spec["length"], packing=False,
                                            dataset_kwargs={"skip_prepare_dataset": True}),
         train_dataset=_dataset(examples), processing_class=tokenizer, peft_config=lora,
     )  # fmt: skip

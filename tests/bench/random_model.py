@@ -16,11 +16,13 @@ def main(folder: Path, sizes: dict[str, int]) -> None:
     qwen3_tokenizer_folder(folder, CHATML_TEMPLATE)
     head_dim = 128 if sizes["hidden_size"] > 2000 else 64
     config = Qwen3Config(
-        **sizes, head_dim=head_dim, vocab_size=151936, max_position_embeddings=32768, tie_word_embeddings=True, bos_token_id=None,
+        **{"head_dim": head_dim} | sizes, vocab_size=151936, max_position_embeddings=32768, tie_word_embeddings=True, bos_token_id=None,
         eos_token_id=151645, pad_token_id=151643,
     )  # fmt: skip
     torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):  # billions of random numbers take a CPU minutes
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", type=Path, default=[PROJECT / "data/bundled/crypto_zh.jsonl"], help="alpaca records")
-    parser.add_argument("--contenders", default="danlu,danlu-checkpointing,trl,trl-checkpointing,trainer-checkpointing")
+    parser.add_argument(
+        "--contenders", default="danlu,danlu-checkpointing,trl,trl-checkpointing,trainer-checkpointing", help="trl-liger too, on a GPU"
+    )
     parser.add_argument("--records", type=int, default=24)
     parser.add_argument("--length", type=int, default=1024, help="longest example in tokens")
     parser.add_argument("--model", default="demo", help=f"demo, or random weights of a Qwen shape: {', '.join(SHAPES)}")
@@ -124,7 +126,7 @@ def _line(name: str, results: dict[str, Result], rate: float) -> str:
         f"{name:24} {r.tokens / r.seconds:7.1f} tokens/s {r.supervised / r.seconds:7.1f} supervised/s   peak {r.peak_gib:5.2f} GiB   "
         f"first step {r.first_step_s:5.1f} s   loss {r.loss:.4f}   {share:4.0%} of the matrix rate"
     )
-    if name.startswith("trl") and (ours := results.get(name.replace("trl", "danlu"))):
+    if name.startswith("trl") and (ours := results.get(name.replace("trl", "danlu").replace("-liger", ""))):
         speed, memory = ours.tokens / ours.seconds * r.seconds / r.tokens, ours.peak_gib / r.peak_gib
         text += f"\n{'':24} Danlu beside it: {speed:.2f}× the tokens/s at {memory:.2f}× the memory"
     return text
