@@ -57,7 +57,8 @@ def _screens(bench: Bench, family: Family, size: tuple[int, int]) -> None:
             checked = end
             assert (foreign := find_foreign(text, is_screen=True)) == "", repr(foreign)
     with bench.injection(f"leaving at {size[0]}×{size[1]}"):
-        for key in (ESCAPE, "q", "y"):  # a document with changes is asked about
+        # A document with changes is asked about; escape and q that a busy console reads at once are alt+q, so a user presses again.
+        for key in (ESCAPE, "q", "y") * 2:
             if terminal.process.poll() is None:
                 _press(terminal, key)
         wait_until(lambda: terminal.process.poll() is not None, "the console to leave")
