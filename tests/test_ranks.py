@@ -286,16 +286,18 @@ def test_a_cpu_is_one_process_unless_asked(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "expected"),
+    ("name", "model", "length", "expected"),
     [
-        ("4xA10G", "Qwen/Qwen3-4B-Thinking-2507", ("ddp", 4)),
-        ("1xT4", "Qwen/Qwen3-0.6B", ("single", 1)),
-        ("8xH100-NVLink", "Qwen/Qwen3-32B", ("fsdp2", 8)),
+        ("4xA10G", "Qwen/Qwen3-4B-Thinking-2507", 2048, ("ddp", 4)),
+        ("1xT4", "Qwen/Qwen3-0.6B", 2048, ("single", 1)),
+        ("8xH100-NVLink", "Qwen/Qwen3-32B", 1024, ("ddp", 8)),
+        ("8xH100-NVLink", "Qwen/Qwen3-32B", 2048, ("fsdp2", 8)),
     ],
 )
-def test_auto_does_what_the_plan_says(name, model, expected):
+def test_auto_does_what_the_plan_says(name, model, length, expected):
     """The launcher starts as many processes as `danlu plan` recommends."""
-    run = parse(f'[model]\nname = "{model}"\n[train]\nbatch_size = 2\ngradient_accumulation_steps = 8\nmax_steps = 900', "test")
+    data, train = f"[data]\nmax_seq_length = {length}\n", "[train]\nbatch_size = 2\ngradient_accumulation_steps = 8\nmax_steps = 900"
+    run = parse(f'[model]\nname = "{model}"\n{data}{train}', "test")
     placed = decide(run, read_machine(find_machine(name)))
 
     assert (placed.strategy, placed.processes) == expected
