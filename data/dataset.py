@@ -5,6 +5,7 @@ the first `KEPT_BYTES` are read again from disk when asked for, so memory hardly
 thread indexes; any others may read what is there. Nothing is drawn, tokenised or compared here.
 """
 
+import json
 import threading
 from array import array
 from bisect import bisect_left
@@ -152,7 +153,7 @@ class Dataset:
             if isinstance(raw, dict):
                 self._take_raw(span, place, raw)
             else:
-                text = f"a record must be an object, but this is {type(raw).__name__} {str(raw)[:40]!r}"
+                text = f"a record must be an object, but this is {json.dumps(raw, ensure_ascii=False)[:40]}"
                 self._refuse(span, place, [Problem("", "not_an_object", text)])
 
     def _take_raw(self, span: Span, place: int, raw: dict[str, Any]) -> None:

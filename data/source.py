@@ -120,7 +120,7 @@ def _open(path: Path) -> int:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would keep us waiting for a writer
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check data.path") from None
+        raise DataError(f"{path}: no such file; check its name") from None
     except ValueError:
         raise DataError(f"{str(path)!r}: holds a NUL character, which no file name can; check data.path") from None
     except OSError as error:

@@ -14,7 +14,7 @@ from engine.batches import build_micro_batch
 from engine.errors import EnvironmentFault
 from engine.loading import LoadedModel
 from engine.out_of_memory import out_of_memory_words
-from engine.train_step import StepStats, forward
+from engine.train_step import StepStats, score
 
 BAD_STEPS_ALLOWED = 5
 """Steps in a row without a finite gradient before the run ends; a loss scaler finding its scale needs a few."""
@@ -67,7 +67,7 @@ class NumberWatch:
 
         Raises EnvironmentFault when too many steps in a row had no finite gradient.
         """
-        loss = stats.sums.loss
+        loss = stats.sums.mean
         if stats.applied and math.isfinite(loss):
             self.bad_steps = 0
             if loss > (usual := self.averages.highest_usual):
@@ -108,12 +108,11 @@ def name_records(model: LoadedModel | None, examples: Sequence[Example], place: 
     return f"its records: {', '.join(f'{name} (loss {loss:.2f})' if model else name for loss, name in worst)}{more}"
 
 
-@torch.no_grad()
 def _loss_of(model: LoadedModel, example: Example) -> float:
     """Nats per supervised token of one example, without dropout and without touching a random state."""
     model.peft.eval()
     try:
-        losses = forward(model, build_micro_batch([example], model.device))[1]
+        losses = score(model, build_micro_batch([example], model.device))[0]
         return losses.double().mean().item() if len(losses) else 0.0
     finally:
         model.peft.train()

@@ -1,10 +1,8 @@
-"""Loss over the evaluation set: token-weighted, by part, in a fixed order, without touching any random state."""
+"""Loss and accuracy over the evaluation set: token-weighted, by part, in a fixed order, without touching any random state."""
 
 import math
 import time
 from collections.abc import Callable, Sequence
-
-import torch
 
 from data.examples import Example
 from data.packing import pack
@@ -13,7 +11,7 @@ from engine.batches import build_micro_batch
 from engine.loading import LoadedModel
 from engine.ranks import ALONE, Ranks
 from engine.share import share_of_step
-from engine.train_step import forward, part_sums, read_sums
+from engine.train_step import part_sums, read_sums, score
 
 
 def evaluate(
@@ -37,27 +35,30 @@ def evaluate(
     order = list(range(len(examples)))
     packed = pack(lengths, order, row_length) if packs else [[number] for number in order]
     rows = share_of_step(packed, examples, 1, ranks.rank, ranks.size)
-    sums = []
+    nats, right = [], []
     model.peft.eval()
     try:
         for done, row in enumerate(rows):
             if interrupted():
                 return None
             progress(done, len(rows))
-            with torch.no_grad():
-                batch = build_micro_batch(row, model.device)
-                _, losses = forward(model, batch)
-                sums.append(part_sums(losses, batch.is_thinking))
+            batch = build_micro_batch(row, model.device)
+            losses, is_right = score(model, batch)
+            nats.append(part_sums(losses, batch.is_thinking))
+            right.append(part_sums(is_right, batch.is_thinking))
     finally:
         model.peft.train()
-    total = read_sums(sums, ranks)
+    loss, accuracy = read_sums(nats, ranks), read_sums(right, ranks)
     return events.Eval(
         step=step,
-        loss=total.loss,
-        thinking_loss=total.thinking_loss,
-        answer_loss=total.answer_loss,
-        perplexity=math.exp(min(total.loss, 50.0)),
-        supervised_tokens=total.tokens,
+        loss=loss.mean,
+        thinking_loss=loss.thinking_mean,
+        answer_loss=loss.answer_mean,
+        perplexity=math.exp(min(loss.mean, 50.0)),
+        accuracy=accuracy.mean,
+        thinking_accuracy=accuracy.thinking_mean,
+        answer_accuracy=accuracy.answer_mean,
+        supervised_tokens=loss.tokens,
         examples=len(examples),
         seconds=time.perf_counter() - began,
     )

@@ -146,7 +146,10 @@ class Ranks(Event, tag="ranks"):
 
 
 class Eval(Event, tag="eval"):
-    """Loss over the evaluation set after `step` steps (0 = base model), token-weighted, nats."""
+    """Loss over the evaluation set after `step` steps (0 = base model), token-weighted, nats.
+
+    accuracy: share of the supervised tokens that the model, given all before, finds the likeliest; None in logs of older engines.
+    """
 
     step: int
     loss: float
@@ -156,6 +159,9 @@ class Eval(Event, tag="eval"):
     supervised_tokens: int
     examples: int
     seconds: float
+    accuracy: float | None = None
+    thinking_accuracy: float | None = None
+    answer_accuracy: float | None = None
 
 
 class SampleStarted(Event, tag="sample_started"):

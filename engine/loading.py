@@ -179,8 +179,16 @@ def _targets(base: PreTrainedModel, asked: str | list[str]) -> str | list[str]:
 def prepare_training(
     model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
 ) -> LoadedModel:
-    """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart."""
+    """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart.
+
+    Raises ModelError where transformers does not give the head apart.
+    """
     base = model.get_base_model()
+    if (decoder := base.get_decoder()) is base:
+        raise ModelError(
+            f"{base.config.model_type} models cannot be trained: transformers does not give their output head apart; "
+            "choose another architecture (docs/models.md)"
+        )
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
     plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), lora.variant, sharded)
     fused = fuse(model, lora.dropout, gradient_checkpointing, DTYPES[precision]) if plain_because is None else None
@@ -193,7 +201,7 @@ def prepare_training(
     model.train()
     head = base.get_output_embeddings()
     final = _with_final_scaling(head, base.config)
-    return LoadedModel(model, base.get_decoder(), final, head.weight.shape[0], device, precision, fused, plain_because)
+    return LoadedModel(model, decoder, final, head.weight.shape[0], device, precision, fused, plain_because)
 
 
 def recompute_activations(model: LoadedModel) -> None:

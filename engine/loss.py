@@ -7,6 +7,7 @@ Not here: which positions are supervised (`data.examples`), normalisation over a
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,23 +36,48 @@ def supervised_loss(
     chunk_bytes: of fp32 logits at a time, CHUNK_BYTES where it is not given, and on a CPU no more than CPU_CHUNK_BYTES.
     Zero supervised tokens give a zero that still carries (zero) gradient, never NaN.
     """
+    return _HeadLoss.apply(hidden, targets, _compute(hidden, head, vocabulary, chunk_bytes))
+
+
+@torch.no_grad()
+def token_scores(
+    hidden: Tensor, targets: Tensor, head: Head, vocabulary: int, chunk_bytes: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """What an evaluation wants to know of each supervised token: its loss in nats, and whether no other token is likelier.
+
+    Arguments as of `supervised_loss`.  Returns (N,) fp32 and (N,) bool, without gradient.
+    """
+    scores = _compute(hidden, head, vocabulary, chunk_bytes)(hidden, targets, wants_gradient=False)
+    return scores.losses, scores.is_right
+
+
+class _Scores(NamedTuple):
+    """losses: (N,) fp32.  is_right: (N,) bool, of a pass without gradient.  gradient: (N, D) where it was wanted."""
+
+    losses: Tensor
+    is_right: Tensor | None
+    gradient: Tensor | None
+
+
+def _compute(hidden: Tensor, head: Head, vocabulary: int, chunk_bytes: int | None) -> Callable[..., _Scores]:
+    """A plain matrix goes by columns, any other head by rows."""
     chunk = min(chunk_bytes or CHUNK_BYTES, CHUNK_BYTES if hidden.is_cuda else CPU_CHUNK_BYTES)
     if type(head) is torch.nn.Linear and head.bias is None:
         columns = max(1, chunk // (4 * max(hidden.shape)))
         columns -= columns % ALIGNED if columns > ALIGNED else 0
-        return _HeadLoss.apply(hidden, targets, partial(_by_columns, head.weight, columns))
-    return _HeadLoss.apply(hidden, targets, partial(_by_rows, head, max(1, chunk // (4 * vocabulary))))
+        return partial(_by_columns, head.weight, columns)
+    return partial(_by_rows, head, max(1, chunk // (4 * vocabulary)))
 
 
 class _HeadLoss(torch.autograd.Function):
     """Loss and d(loss)/d(hidden) in one pass; backward only scales what forward has already computed."""
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, targets: Tensor, compute: Callable[..., tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor]:
-        losses, gradient = compute(hidden, targets, wants_gradient=ctx.needs_input_grad[0])
-        ctx.save_for_backward(gradient)
-        ctx.mark_non_differentiable(losses)
-        return losses.sum(), losses
+    def forward(ctx, hidden: Tensor, targets: Tensor, compute: Callable[..., _Scores]) -> tuple[Tensor, Tensor]:
+        scores = compute(hidden, targets, wants_gradient=ctx.needs_input_grad[0])
+        ctx.save_for_backward(scores.gradient)
+        ctx.mark_non_differentiable(scores.losses)
+        return scores.losses.sum(), scores.losses
 
     @staticmethod
     def backward(ctx, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
@@ -59,7 +85,7 @@ class _HeadLoss(torch.autograd.Function):
         return gradient * gradients[0].to(gradient.dtype), None, None
 
 
-def _by_columns(weight: Tensor, columns: int, hidden: Tensor, targets: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
+def _by_columns(weight: Tensor, columns: int, hidden: Tensor, targets: Tensor, wants_gradient: bool) -> _Scores:
     """Losses (N,) and, where wanted, their gradient for `hidden` (N, D), of logits hidden · weightᵀ, `columns` of them at a time.
 
     The target's own logit stays out of the sums, so that a probability close to 1 loses no digits in its gradient.
@@ -79,7 +105,9 @@ def _by_columns(weight: Tensor, columns: int, hidden: Tensor, targets: Tensor, w
             ahead.mul_(shrink).add_(times(shares.to(hidden.dtype), piece))
     total = others + (wanted - highest).exp_()
     losses = (total.log() + highest - wanted).squeeze(1)
-    return losses, None if ahead is None else ahead.addcmul_(rows, others, value=-1).div_(total).to(hidden.dtype)
+    if ahead is None:
+        return _Scores(losses, (highest == wanted).squeeze(1), None)
+    return _Scores(losses, None, ahead.addcmul_(rows, others, value=-1).div_(total).to(hidden.dtype))
 
 
 def _without(at: Tensor, logits: Tensor) -> Tensor:
@@ -89,16 +117,20 @@ def _without(at: Tensor, logits: Tensor) -> Tensor:
     return logits.scatter_(1, column, logits.gather(1, column).masked_fill_(found, float("-inf")))
 
 
-def _by_rows(head: Head, rows: int, hidden: Tensor, targets: Tensor, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
+def _by_rows(head: Head, rows: int, hidden: Tensor, targets: Tensor, wants_gradient: bool) -> _Scores:
     """The same for any head, a few rows at a time."""
     gradient = torch.empty_like(hidden) if wants_gradient else None
+    is_right = None if wants_gradient else torch.empty(len(targets), dtype=torch.bool, device=hidden.device)
     losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
     for start in range(0, len(targets), rows):
         piece = slice(start, start + rows)
         with torch.set_grad_enabled(wants_gradient):
             chunk = hidden[piece].detach().requires_grad_(wants_gradient)
-            found = cross_entropy(head(chunk).float(), targets[piece], reduction="none")
+            logits = head(chunk).float()
+            found = cross_entropy(logits, targets[piece], reduction="none")
         losses[piece] = found.detach()
+        if is_right is not None:
+            is_right[piece] = logits.argmax(1) == targets[piece]
         if gradient is not None:
             (gradient[piece],) = torch.autograd.grad(found, chunk, torch.ones_like(found))
-    return losses, gradient
+    return _Scores(losses, is_right, gradient)

@@ -65,7 +65,7 @@ SENTENCES = {
     "option_quantised_shards": "quantised weights are not sharded",
     "option_short_rows": "rows of {tokens} tokens fit on one GPU; cutting them pays from about {least} tokens",
     "option_host_memory": "{held_gib:.0f} GiB of weights do not fit into the host's memory ({available_gib:.0f} GiB free) beside the rest",
-    "time_estimate": "time is an estimate: about {tokens_per_s:.0f} tokens/s from this hardware's arithmetic rate",
+    "time_estimate": "time is an estimate: about {tokens_per_s} tokens/s from this hardware's arithmetic rate",
     "time_unknown_rate": "no time estimate: the speed of this hardware is not known before it is measured",
 }  # fmt: skip
 

@@ -178,4 +178,6 @@ def _why_cpu(machine: Machine) -> Note:
 
 
 def _speed_note(rate: float | None) -> Note:
-    return note("time_unknown_rate") if rate is None else note("time_estimate", tokens_per_s=rate)
+    if rate is None:
+        return note("time_unknown_rate")
+    return note("time_estimate", tokens_per_s=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}")

@@ -16,6 +16,11 @@ from engine.training_log import TrainingLog
 from engine.watchdog import Watchdog
 
 HARDWARE_EVERY_S = 2.0
+SCALARS = (
+    "loss", "thinking_loss", "answer_loss", "perplexity", "accuracy", "thinking_accuracy", "answer_accuracy",
+    "learning_rate", "grad_norm", "tokens_per_s",
+)  # fmt: skip
+"""Fields of steps and evaluations that go to TensorBoard."""
 
 
 class Reporter:
@@ -79,7 +84,7 @@ class Reporter:
         def record(event: events.Event) -> None:
             if isinstance(event, events.Step | events.Eval):
                 prefix = "train" if isinstance(event, events.Step) else "eval"
-                for name in ("loss", "thinking_loss", "answer_loss", "learning_rate", "grad_norm", "tokens_per_s"):
+                for name in SCALARS:
                     if (value := getattr(event, name, None)) is not None:
                         writer.add_scalar(f"{prefix}/{name}", value, event.step)
                 writer.flush()

@@ -131,4 +131,9 @@ def _times(way: Option, best: Option) -> dict[str, str]:
 
 def _told(step_s: float | None) -> str:
     """Seconds with the digits that matter."""
-    return "?" if step_s is None else f"{step_s:.2g} s" if step_s < 10 else f"{step_s:,.0f} s"
+    if step_s is None:
+        return "?"
+    for unit, seconds in (("h", 3600), ("min", 60)):
+        if step_s >= 3 * seconds:
+            return f"{step_s / seconds:.1f} {unit}"
+    return f"{step_s:.2g} s" if step_s < 10 else f"{step_s:.0f} s"

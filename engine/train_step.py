@@ -14,14 +14,14 @@ from torch.distributed.tensor import DTensor
 from engine.batches import MicroBatch
 from engine.block import side_by_side
 from engine.loading import LoadedModel
-from engine.loss import supervised_loss
+from engine.loss import supervised_loss, token_scores
 from engine.ranks import ALONE, Ranks
 from engine.schedule_free import ScheduleFreeAdamW
 
 
 @dataclass(frozen=True)
-class LossSums:
-    """Summed nats and token counts by part; `+` adds micro-batches."""
+class PartSums:
+    """A value of each supervised token (nats; 1 for a right one) summed by part, and the token counts."""
 
     thinking: float = 0.0
     answer: float = 0.0
@@ -33,24 +33,24 @@ class LossSums:
         return self.thinking_tokens + self.answer_tokens
 
     @property
-    def loss(self) -> float:
-        """Nats per supervised token; 0 when there were none."""
+    def mean(self) -> float:
+        """Per supervised token; 0 when there were none."""
         return (self.thinking + self.answer) / max(1, self.tokens)
 
     @property
-    def thinking_loss(self) -> float | None:
+    def thinking_mean(self) -> float | None:
         return self.thinking / self.thinking_tokens if self.thinking_tokens else None
 
     @property
-    def answer_loss(self) -> float | None:
+    def answer_mean(self) -> float | None:
         return self.answer / self.answer_tokens if self.answer_tokens else None
 
 
 @dataclass(frozen=True)
 class StepStats:
-    """sums: losses of the step.  grad_norm: before clipping.  tokens: real tokens.  applied: whether the weights changed."""
+    """sums: nats of the step.  grad_norm: before clipping.  tokens: real tokens.  applied: whether the weights changed."""
 
-    sums: LossSums
+    sums: PartSums
     grad_norm: float
     tokens: int
     applied: bool
@@ -147,16 +147,24 @@ def forward(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         return supervised_loss(hidden, batch.targets, model.head, model.vocabulary, model.chunk_bytes)
 
 
-def part_sums(losses: Tensor, is_thinking: Tensor) -> Tensor:
-    """(4,) fp64: summed nats of thinking and of answer, then their token counts; stays on the device."""
+def score(model: LoadedModel, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+    """Without gradient: the (N,) losses of the supervised tokens, and whether each is the likeliest token."""
+    with torch.no_grad():
+        hidden = model.hidden(batch.input_ids, batch.position_ids, batch.lengths, batch.rows)
+        with model.autocast():
+            return token_scores(hidden, batch.targets, model.head, model.vocabulary, model.chunk_bytes)
+
+
+def part_sums(values: Tensor, is_thinking: Tensor) -> Tensor:
+    """(4,) fp64: the summed (N,) `values` of thinking and of answer, then their token counts; stays on the device."""
     thinking = is_thinking.double()
-    nats = losses.double()
-    return torch.stack([(nats * thinking).sum(), (nats * (1 - thinking)).sum(), thinking.sum(), (1 - thinking).sum()])
+    values = values.double()
+    return torch.stack([(values * thinking).sum(), (values * (1 - thinking)).sum(), thinking.sum(), (1 - thinking).sum()])
 
 
-def read_sums(sums: Sequence[Tensor], ranks: Ranks = ALONE) -> LossSums:
+def read_sums(sums: Sequence[Tensor], ranks: Ranks = ALONE) -> PartSums:
     """Bring the sums of all micro-batches to the host in one transfer, and add up the ranks'."""
     if not sums:
-        return LossSums()
+        return PartSums()
     thinking, answer, thinking_tokens, answer_tokens = ranks.total(torch.stack(list(sums)).sum(0).tolist())
-    return LossSums(thinking, answer, int(thinking_tokens), int(answer_tokens))
+    return PartSums(thinking, answer, int(thinking_tokens), int(answer_tokens))

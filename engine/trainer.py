@@ -1,6 +1,5 @@
 """The composition root of the engine, and its loop. It connects the parts; each part's work is in its own module."""
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from engine import assembly, events
 from engine.bad_numbers import LossAverages, NumberWatch, check_weights, name_records
 from engine.batches import build_micro_batch
-from engine.checkpoint import TrainingState, adapter_bytes, read_state, restore, save_checkpoint
+from engine.checkpoint import adapter_bytes, read_state, save_checkpoint
 from engine.config import Config
 from engine.control import Control
 from engine.evaluation import evaluate
@@ -22,16 +21,17 @@ from engine.obey import obey_commands
 from engine.packing_check import ONE_EXAMPLE
 from engine.pressure import Pressure, peak_gib, read, remember_peak
 from engine.probe import longest_tokens, try_longest
+from engine.progress import Progress
 from engine.rank_loads import rank_loads
-from engine.rank_resume import follow_state, spread
+from engine.rank_resume import follow_state
 from engine.ranks import ALONE, Ranks
 from engine.reporter import Reporter
-from engine.resuming import compare, splits_alike
 from engine.run_directory import RunDirectory
-from engine.sampling import sample
+from engine.samples import Samples
 from engine.saving import Saving
 from engine.schedule import learning_rate
 from engine.share import share_of_step
+from engine.snapshot import put_back, take_snapshot
 from engine.train_step import StepStats, train_step
 from engine.ways_out import ways_out
 
@@ -43,10 +43,12 @@ class Trainer:
 
     def __init__(self, run: RunDirectory, config: Config, control: Control, reporter: Reporter, ranks: Ranks = ALONE):
         self.run_directory, self.config, self.control, self.reporter, self.ranks = run, config, control, reporter, ranks
-        self.step = 0
-        self._tokens_seen = self._supervised_tokens = 0
-        self._last_eval: tuple[int, float] | None = None
-        self._best: tuple[float, int] | None = None
+        self.progress = Progress()
+
+    @property
+    def step(self) -> int:
+        """The step taken last."""
+        return self.progress.step
 
     def emit(self, event: events.Event) -> None:
         self.reporter.emit(event)
@@ -60,16 +62,19 @@ class Trainer:
         self.ladder = MemoryLadder(self.parts.micro_batch, checkpointing, self.reporter.warn, self._ways_out)
         self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
         self.saving = Saving(self.config.checkpoint, self.control.own, self.reporter, state and state.step)
+        self.samples = Samples(self.parts, self.config, self.ranks, self._judge, self.emit, self.control.interrupted)
         check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft, self.parts.model.start))
         if state is not None:
-            self._restore(checkpoint or self.run_directory.checkpoint(state.step), state)
+            saved = checkpoint or self.run_directory.checkpoint(state.step)
+            put_back(self.parts, self.ladder, saved, state, self.ranks, self.reporter.warn)
+            self.progress = Progress.of(state)
         self._try_longest()
 
     def run(self) -> str:
         """Train until the last step or a stop; return why it ended: finished, stopped or interrupted."""
+        self.emit(events.Phase(name="train"))
         if self.step == 0:
             self.look_at_base_model()
-        self.emit(events.Phase(name="train"))
         for step in range(self.step + 1, self.parts.steps.max_steps + 1):
             if reason := obey_commands(self):
                 return self.leave(reason)
@@ -77,7 +82,7 @@ class Trainer:
             if self.due(self.config.eval.every_steps):
                 self.evaluate()
             if self.due(self.config.sample.every_steps):
-                self.sample_fixed_prompts()
+                self.samples.round(self.step)
             if self.checkpoint_due():
                 self.save()
         if reason := obey_commands(self):
@@ -89,7 +94,7 @@ class Trainer:
         """The untrained adapter changes nothing, so step 0 shows the base model."""
         if self.config.eval.at_start:
             self.evaluate()
-        self.sample_fixed_prompts()
+        self.samples.round(self.step)
 
     def due(self, every_steps: int) -> bool:
         """Whether the step just taken is one of every so many; the last step is left to `finish`."""
@@ -105,27 +110,9 @@ class Trainer:
         if self.ranks.any_rank(self.pressure.is_high()):
             self.pressure.act(self.ladder.has_rungs(self.parts.model), lambda seen: self.ladder.step_down(self.parts.model, seen))
         stats = self.ladder.fit(self.parts.model, self.parts.updater, lambda batch_size: self._train_step(step, rate, batch_size))
-        self.step = step
-        self._tokens_seen += stats.tokens
-        self._supervised_tokens += stats.sums.tokens
+        self.progress.take(step, stats)
         seconds = time.perf_counter() - began
-        self.emit(
-            events.Step(
-                step=step,
-                max_steps=self.parts.steps.max_steps,
-                epoch=self.parts.steps.epoch_at(step),
-                loss=stats.sums.loss,
-                thinking_loss=stats.sums.thinking_loss,
-                answer_loss=stats.sums.answer_loss,
-                learning_rate=rate,
-                grad_norm=stats.grad_norm,
-                tokens_seen=self._tokens_seen,
-                supervised_tokens=self._supervised_tokens,
-                tokens_per_s=stats.tokens / seconds,
-                step_s=seconds,
-                peak_memory_gib=peak_gib(self.parts.model.device),
-            )
-        )
+        self.emit(self.progress.step_event(self.parts.steps, stats, rate, seconds, peak_gib(self.parts.model.device)))
         if loads := rank_loads(self.ranks, self.reporter, self.parts.updater.parameters, step, seconds):
             self.emit(loads)
         self.numbers.see(step, stats, self._records_of_step)
@@ -146,36 +133,14 @@ class Trainer:
             ranks=self.ranks,
         ))  # fmt: skip
         if result is not None:
-            self._last_eval = (self.step, result.loss)
+            self.progress.last_eval = (self.step, result.loss)
             self.emit(result)
         self.emit(events.Phase(name="train"))
         return True
 
-    def sample_fixed_prompts(self) -> None:
-        """The model answers the fixed prompts; how many of the answers are well formed is an event of its own."""
-        answers = [
-            self.answer_prompt(f"{self.step}-{index}", text, ids)
-            for index, (text, ids) in enumerate(self.parts.prompts)
-            if not self.control.interrupted()
-        ]
-        if finished := [answer for answer in answers if answer is not None]:
-            self.emit(
-                events.SampleRound(
-                    step=self.step,
-                    samples=len(finished),
-                    well_formed=sum(s.well_formed for s in finished),
-                    closed=sum(s.closed for s in finished),
-                )
-            )
-
     def sample_on_command(self, id: str, prompt: str) -> bool:
         """The model answers `prompt`, or the fixed prompts when it is empty; False where there are none."""
-        if prompt:
-            self.answer_prompt(id, prompt, assembly.prompt_ids(self.parts.tokenizer, prompt, self.config.data.system))
-            return True
-        for index, (text, ids) in enumerate(self.parts.prompts):
-            self.answer_prompt(f"{id}-{index}", text, ids)
-        return bool(self.parts.prompts)
+        return self.samples.on_command(self.step, id, prompt)
 
     def save(self, must: bool = False, waits: bool = True) -> bool:
         """Checkpoint after the step just taken, unless that is already done; return whether it is. The first rank's is everyone's.
@@ -186,25 +151,8 @@ class Trainer:
 
     def _write_checkpoint(self) -> events.CheckpointSaved:
         check_weights(self.parts.updater.parameters)
-        if self._last_eval is not None and self._last_eval[0] == self.step:
-            self._best = min(self._best or (math.inf, 0), (self._last_eval[1], self.step))
-        state = TrainingState(
-            step=self.step,
-            tokens_seen=self._tokens_seen,
-            supervised_tokens=self._supervised_tokens,
-            scaler=self.parts.updater.scaler.state_dict(),
-            fingerprint=self.parts.fingerprint,
-            precision=self.parts.model.precision,
-            device=self.parts.model.device.type,
-            best_eval_loss=self._best and self._best[0],
-            best_step=self._best and self._best[1],
-            batch_size=self.ladder.batch_size,
-            recomputes_activations=self.ladder.recomputes(self.parts.model),
-            chunk_bytes=self.parts.model.chunk_bytes,
-            averages=self.numbers.averages,
-            bad_steps=self.numbers.bad_steps,
-            origin=self.parts.steps.origin,
-        )
+        self.progress.save()
+        state = take_snapshot(self.parts, self.progress, self.ladder, self.numbers)
         model, optimizer, keep = self.parts.model, self.parts.updater.optimizer, self.config.checkpoint.keep
         with self.parts.updater.judged():
             path, size = save_checkpoint(self.run_directory, model.peft, optimizer, state, keep, model.start)
@@ -221,7 +169,7 @@ class Trainer:
         self.save(must=True)
         self._remember_peak()
         self.evaluate()
-        self.sample_fixed_prompts()
+        self.samples.round(self.step)
         if not self.ranks.is_first:
             return
         self.emit(events.Phase(name="save"))
@@ -272,44 +220,10 @@ class Trainer:
         longest = longest_tokens(self.parts.steps, lengths, 1, self.parts.piece_tokens)
         return ways_out(self.run_directory, self.config, longest, lengths)
 
-    def answer_prompt(self, id: str, text: str, ids: list[int]) -> events.SampleFinished | None:
-        """The sample's last event; None where memory ran out."""
-        return self._judge(f"the sample {id}", lambda: sample(
-            self.parts.model,
-            self.parts.tokenizer,
-            text,
-            ids,
-            self.config.sample,
-            id=id,
-            step=self.step,
-            seed=self.config.train.seed,
-            emit=self.emit,
-            interrupted=self.control.interrupted,
-            agree=self.ranks.follow,
-        ))  # fmt: skip
-
     def _judge(self, what: str, work: Callable[[], T]) -> T | None:
         """`work` with the weights that are the result so far, or a warning and None where memory runs out."""
         with self.parts.updater.judged():
             return self.ladder.spare(what, lambda: self.ranks.together(work))
-
-    def _restore(self, checkpoint: Path, state: TrainingState) -> None:
-        """Continue after `checkpoint`. Raises RunError when the data, the model or the adapter's shape has changed since."""
-        if changed := compare(checkpoint, state.fingerprint, self.parts.fingerprint):
-            text = f"resumed as an equivalent run, not bit for bit the same, because this has changed since: {'; '.join(changed)}"
-            self.reporter.warn("resume_equivalent", text)
-        if self.ranks.is_first:
-            model = self.parts.model
-            restore(checkpoint, model.peft, self.parts.updater.optimizer, model.device, model.start is not None)
-        spread(self.ranks, self.parts.model.peft, self.parts.updater.optimizer)
-        self.parts.updater.back_to_training()
-        self.parts.updater.scaler.load_state_dict(state.scaler)
-        if self.ranks.follow(splits_alike(state.fingerprint, self.parts.fingerprint)):
-            self.ladder.go_back_to(self.parts.model, state.batch_size, state.recomputes_activations, state.chunk_bytes)
-        self.step = state.step
-        if state.best_eval_loss is not None and state.best_step is not None:
-            self._best = state.best_eval_loss, state.best_step
-        self._tokens_seen, self._supervised_tokens = state.tokens_seen, state.supervised_tokens
 
     def _remember_peak(self) -> None:
         """Teach later forecasts on this machine, where the run went as planned."""

@@ -32,7 +32,8 @@ def line_of(event: events.Event) -> str | None:
                 f"{event.tokens_per_s:.0f} tokens/s {event.peak_memory_gib:.2f} GiB"
             )
         case events.Eval():
-            return f"eval after step {event.step}: {_losses(event)} perplexity {event.perplexity:.3f}"
+            right = f" accuracy {event.accuracy:.4f}" if event.accuracy is not None else ""
+            return f"eval after step {event.step}: {_losses(event)} perplexity {event.perplexity:.3f}{right}"
         case events.SampleFinished():
             verdict = "well formed" if event.well_formed else "not well formed"
             text = f"prompt: {event.prompt}\n  thinking: {event.thinking}\n  answer: {event.answer}"

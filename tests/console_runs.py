@@ -24,8 +24,9 @@ def step(number: int, max_steps: int = 20, **values) -> events.Step:
 def evaluation(number: int, loss: float) -> events.Eval:
     """One evaluation event."""
     return events.Eval(
-        step=number, loss=loss, thinking_loss=loss, answer_loss=loss, perplexity=1.0, supervised_tokens=10, examples=2, seconds=1.0
-    )
+        step=number, loss=loss, thinking_loss=loss, answer_loss=loss, perplexity=1.0, accuracy=0.5, thinking_accuracy=0.4,
+        answer_accuracy=0.75, supervised_tokens=10, examples=2, seconds=1.0,
+    )  # fmt: skip
 
 
 def sample(id: str, number: int, prompt: str = "SM4?", thinking: str = "想", answer: str = "128 位") -> events.SampleFinished:
@@ -36,14 +37,14 @@ def sample(id: str, number: int, prompt: str = "SM4?", thinking: str = "想", an
     )  # fmt: skip
 
 
-def beginning(max_steps: int = 20) -> list[events.Event]:
+def beginning(max_steps: int = 20, device: str = "cpu") -> list[events.Event]:
     """What an engine says before its first step."""
     return [
         events.EngineStarted(start_id="a", pid=1, versions={}),
         events.Phase(name="import"),
         events.Phase(name="load", detail="demo"),
         events.Plan(
-            max_steps=max_steps, steps_per_epoch=max_steps, device="cpu", precision="fp32", precision_reason="",
+            max_steps=max_steps, steps_per_epoch=max_steps, device=device, precision="fp32", precision_reason="",
             gradient_checkpointing=False, trainable_parameters=1000, total_parameters=100_000,
         ),
         evaluation(0, 3.0),

@@ -12,14 +12,15 @@ from engine import events
 from engine.attention import NAME
 from engine.batches import build_micro_batch
 from engine.checkpoint import save_adapter
-from engine.config import Train
+from engine.config import Lora, Train
 from engine.errors import ModelError
+from engine.loading import add_adapter, prepare_training
 from engine.optimizers import build_optimizer
 from engine.packing_check import leaks
 from engine.train_step import Updater, train_step
 from tests.engine_runs import losses, make_run, of_type, train_here, write_records
 from tests.test_numerics import CPU, _assert_equal, _examples, _model, _no_scaler, _ours, _reference
-from tests.tiny_models import ARCHITECTURES, tiny_architecture
+from tests.tiny_models import ARCHITECTURES, SIZES, tiny_architecture
 
 FUSED = {"qwen3", "qwen2", "llama", "mistral"}
 LEAKY = ("lfm2", "stablelm")
@@ -56,7 +57,7 @@ def test_the_loss_falls_and_plain_peft_computes_the_same_with_the_saved_adapter(
     model, batch = _model(folder), build_micro_batch(_examples(folder), CPU)
     trainable = model.trainable()
     updater = Updater(list(trainable.values()), build_optimizer(trainable, Train(), 1.0), _no_scaler(), 1.0)
-    losses = [train_step(model, [batch], updater, 5e-3).sums.loss for _ in range(6)]
+    losses = [train_step(model, [batch], updater, 5e-3).sums.mean for _ in range(6)]
     save_adapter(model.peft, tmp_path)
     plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), tmp_path)
     ids = batch.input_ids[:, : batch.lengths[0]]
@@ -126,3 +127,13 @@ def test_only_attention_is_adapted_where_experts_are(tmp_path):
     adapted = {name.split(".lora_")[0].rsplit(".", 1)[1] for name in model.trainable()}
 
     assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj"}
+
+
+def test_a_model_whose_head_is_not_apart_is_refused():
+    """Llama 4's class calls itself its decoder; that is told before anything is computed, with what to do."""
+    config = AutoConfig.for_model("llama4_text", **SIZES | {"hidden_size": 64, "head_dim": 16, "vocab_size": 64, "num_local_experts": 2})
+    lora = Lora(r=4)
+    model = add_adapter(AutoModelForCausalLM.from_config(config), lora, "tiny", seed=0)
+
+    with pytest.raises(ModelError, match="llama4_text models cannot be trained"):
+        prepare_training(model, lora, CPU, "fp32", False)

@@ -216,6 +216,10 @@ async def test_start_without_data_stands_on_the_missing_key(my_file):
         assert screen._faulty == {"data.path"}
         assert not (my_file.parent / "runs").exists()
 
+        await pilot.press("o", *_keys("cpu-smoke"), "enter")
+        await wait_for(pilot, lambda: screen.editing.name == "cpu-smoke.toml")
+        assert not screen._faulty and not pilot.app._notifications
+
 
 async def test_empty_data_path_offers_the_file_of_the_data_screen(my_file):
     """The file looked at on the data screen stands in the field, ready to be taken."""

@@ -134,6 +134,7 @@ async def test_record_page_keeps_thinking_and_answer_apart_and_marks_terms(data_
         assert "Record 3" in page_text(pilot) and "record 1; d shows them" in page_text(pilot)
         await pilot.press("d")
         assert list(pilot.app.screen.browser.records.numbers) == [0, 2]
+        assert "alike (group 1)" in screen_text(pilot)[2]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +220,11 @@ async def test_bad_file_is_told_and_what_is_shown_stays(data_file, tmp_path):
 
         assert any("no such file" in note.message for note in pilot.app._notifications)
         assert len(pilot.app.screen.table) == 4
+        assert "data.jsonl  4 records" in screen_text(pilot)[1]
+
+        await pilot.press("o", *str(data_file(RECORDS[:2], "other.jsonl")), "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, DataScreen) and len(pilot.app.screen.table) == 2)
+        assert not pilot.app._notifications
 
 
 async def test_bad_file_alone_is_told_in_its_place(data_file):
@@ -237,6 +243,21 @@ async def test_open_completes_a_path_and_lists_what_matches(data_file, tmp_path)
         await until(pilot, lambda: isinstance(pilot.app.screen, DataScreen) and len(pilot.app.screen.table) == 2)
 
         assert "records_b.jsonl" in screen_text(pilot)[1]
+
+
+async def test_files_offered_are_told_apart_by_the_end_of_their_path(data_file, tmp_path, monkeypatch):
+    """A path too long for its column loses its beginning, never its name; what lies in the current folder is offered too."""
+    deep = tmp_path / ("long-folder-name-" * 4)
+    deep.mkdir()
+    (deep / "far.jsonl").write_bytes(data_file(RECORDS).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    async with opened(deep / "far.jsonl") as pilot:
+        await pilot.press("o")
+        await until(pilot, lambda: "configured" in "".join(screen_text(pilot)))
+
+        offered = [line for line in screen_text(pilot) if "│" in line]
+        assert any("/far.jsonl configured" in " ".join(line.split()) for line in offered)
+        assert any(" data.jsonl " in line for line in offered)
 
 
 async def test_100000_records_scroll_without_widgets_of_their_own(data_file):

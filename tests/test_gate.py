@@ -77,6 +77,7 @@ def test_naughty_strings_are_harmless(shared_data):
 def test_a_column_has_its_width(text, width):
     """`pad` fills exactly, `clip` never exceeds, measured in terminal cells."""
     assert gate.cells(gate.clip(text, width)) <= width
+    assert gate.cells(gate.clip_start(text, width)) <= width
     assert gate.cells(gate.pad(text, width)) == width
     assert gate.cells(gate.pad(text, width, right=True)) == width
 
@@ -88,6 +89,15 @@ def test_wrapped_lines_fit_and_lose_only_blanks(text, width):
 
     assert all(line_cells(line) <= width for line in lines)
     assert "".join("".join(part for part, _ in line) for line in lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize("text", ["每步 36,212 s）", "把握 99.9 %", "（共 12 GiB）。"])
+def test_nothing_that_closes_begins_a_line(text):
+    """Chinese sets a bracket, a full stop and a per cent sign behind what they belong to, Latin letters included."""
+    for width in range(9, 20):
+        starts = {"".join(part for part, _ in line).lstrip()[:1] for line in wrap([(text, "")], width)}
+
+        assert not starts & set("）。%"), width
 
 
 def test_content_keeps_brackets_as_text():

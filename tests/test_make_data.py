@@ -73,6 +73,7 @@ def test_answers_are_graded_by_line(here, capsys):
         (["--grade", "broken.jsonl"], "broken.jsonl:2"),
         (["--grade", "nothing_expected.jsonl"], "nothing_expected.jsonl:1"),
         (["--grade", "empty.jsonl"], "no exercises"),
+        (["--grade", "nowhere.jsonl"], "--grade nowhere.jsonl: No such file"),
     ],
 )
 def test_a_wrong_wish_is_one_message_with_exit_code_2(arguments, says, here, capsys):

@@ -12,10 +12,12 @@ from data.examples import ANSWER, MASKED, THINKING, Example, ExampleSettings, bu
 from data.tokenizer import load_tokenizer
 from engine import config as schema
 from engine.batches import build_micro_batch
+from engine.evaluation import evaluate
 from engine.fused.dropout import Dropout, at
 from engine.fused.projections import Adapter, Projections
 from engine.fused.weights import Dense
 from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, prepare_training
+from engine.loss import token_scores
 from engine.train_step import Updater, backward, part_sums, read_sums
 from tests.tiny_models import FAMILIES, tiny_model
 
@@ -65,7 +67,7 @@ def _ours(model: LoadedModel, groups: list[list[Example]]) -> tuple[float, dict[
     batches = [build_micro_batch(group, CPU) for group in groups]
     supervised = sum(len(batch.targets) for batch in batches)
     sums = read_sums([backward(model, batch, _no_scaler(), supervised) for batch in batches])
-    return sums.loss, _gradients(model)
+    return sums.mean, _gradients(model)
 
 
 def _reference(folder, examples: list[Example], variant: str = "lora") -> tuple[float, dict[str, torch.Tensor]]:
@@ -149,7 +151,35 @@ def test_thinking_and_answer_losses_add_up_to_the_whole(family):
 
     assert sums.thinking_tokens == sum(example.parts.count(THINKING) for example in examples) > 0
     assert sums.answer_tokens == sum(example.parts.count(ANSWER) for example in examples)
-    assert sums.loss * sums.tokens == pytest.approx(sums.thinking + sums.answer)
+    assert sums.mean * sums.tokens == pytest.approx(sums.thinking + sums.answer)
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
+def test_an_evaluation_scores_tokens_as_the_whole_logits_would(scaled):
+    """Losses as cross-entropy gives them, and right is the token with the highest logit, in chunks that end in the middle."""
+    torch.manual_seed(0)
+    hidden, linear = torch.randn(50, 8), torch.nn.Linear(8, 30, bias=False)
+    head = (lambda states: 3 * torch.tanh(linear(states) / 3)) if scaled else linear
+    logits = head(hidden).detach()
+    targets = torch.where(torch.arange(50) % 3 == 0, logits.argmax(1), torch.randint(30, (50,)))
+    losses, is_right = token_scores(hidden, targets, head, 30, chunk_bytes=4 * 30 * 7)
+
+    torch.testing.assert_close(losses, torch.nn.functional.cross_entropy(logits, targets, reduction="none"))
+    assert torch.equal(is_right, logits.argmax(1) == targets) and 17 <= is_right.sum() < 50
+    assert not losses.requires_grad
+
+
+def test_an_evaluation_tells_the_accuracy_of_each_part(family):
+    """Of a model that always expects the token an answer ends with: right at the ends of answers, nowhere else."""
+    examples, model = _examples(family), _model(family)
+    end = examples[0].ids[max(place for place, part in enumerate(examples[0].parts) if part == ANSWER)]
+    model.head = lambda states: torch.zeros(len(states), model.vocabulary).index_fill(1, torch.tensor([end]), 5.0)
+    told = evaluate(model, examples, step=0, row_length=256, interrupted=lambda: False, progress=lambda done, total: None)
+    of_answers = sum(token == end for example in examples for token, part in zip(example.ids, example.parts, strict=True) if part == ANSWER)
+
+    assert told.thinking_accuracy == 0.0
+    assert told.answer_accuracy == of_answers / sum(example.parts.count(ANSWER) for example in examples) > 0
+    assert told.accuracy == of_answers / told.supervised_tokens
 
 
 def test_a_micro_batch_without_supervised_tokens_is_harmless(family):
@@ -159,7 +189,7 @@ def test_a_micro_batch_without_supervised_tokens_is_harmless(family):
     model = _model(family)
     sums = read_sums([backward(model, build_micro_batch([masked], CPU), _no_scaler(), 0)])
 
-    assert sums.loss == 0.0 and sums.tokens == 0
+    assert sums.mean == 0.0 and sums.tokens == 0
     assert all(torch.count_nonzero(gradient) == 0 for gradient in _gradients(model).values())
 
 
@@ -274,4 +304,4 @@ def test_part_sums_stay_exact_over_many_tokens():
     losses = torch.full((100_000,), 0.1)
     sums = read_sums([part_sums(losses, torch.zeros(100_000, dtype=torch.bool))])
 
-    assert sums.loss == pytest.approx(float(losses[0]), rel=1e-12)
+    assert sums.mean == pytest.approx(float(losses[0]), rel=1e-12)

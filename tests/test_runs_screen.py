@@ -50,9 +50,38 @@ async def test_every_state_has_its_sign_and_its_word(tmp_path):
 
 
 async def test_an_empty_folder_says_what_to_do(tmp_path):
-    """No empty list: two ways to a first run."""
+    """No empty list: two ways to a first run, and no keys that would do nothing; they come with the first run."""
     async with console(tmp_path / "none").run_test(size=SMALL) as pilot:
         await until_shown(pilot, "There is no run in", "3 configures", "danlu demo")
+        assert "d delete" not in text_of(pilot.app) and "q quit" in text_of(pilot.app)
+
+        make_run(tmp_path / "none", "first", STOPPED)
+        await until_shown(pilot, "first", "d delete")
+
+
+async def test_the_palette_offers_what_can_be_done(tmp_path):
+    """Screens and actions by name, and no moving around."""
+    make_run(tmp_path, "half", STOPPED)
+    async with console(tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "half")
+        offered = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+
+        assert {"3 Config", "delete", "compare", "quit"} <= set(offered) and "a page down" not in offered
+
+
+async def test_help_names_every_key_once(tmp_path):
+    """Signs, not their names; a description too long for a line goes on under itself."""
+    async with console(tmp_path).run_test(size=SMALL) as pilot:
+        for screen, sign in (("3", "J }"), ("1", "PgDn ␣"), ("5", "PgDn")):
+            await pilot.press(screen, "question_mark")
+            await until(pilot, lambda: pilot.app.screen.query("HelpScreen Static"))
+            lines = str(pilot.app.screen.query_one("HelpScreen Static").render()).split("\n")
+
+            assert any(line.split("  ")[1] == sign for line in lines if line.startswith("  "))
+            assert not any("_" in line[:14] for line in lines)
+            keys = [line[:14].split() for line in lines if line.startswith("  ")]
+            assert all(len(one) == len(set(one)) for one in keys)
+            await pilot.press("escape")
 
 
 async def test_enter_attaches(tmp_path):

@@ -37,6 +37,14 @@ def test_live_run_has_no_exit_code(run_dir):
     assert (summary.is_alive, summary.can_resume, summary.loss) == (True, False, 2.0)
 
 
+def test_a_run_has_ended_with_the_last_word_of_its_engine(run_dir):
+    """Its lock is let go only when the process is gone, which takes seconds on a busy machine; nobody is told then that the run goes on."""
+    with engine(run_dir, STARTED, step(1), events.EngineStopped(reason="stopped", exit_code=3, step=1)):
+        summary = summarise(run_dir)
+
+    assert (summary.is_alive, summary.exit_code, summary.can_resume) == (False, 3, True)
+
+
 def test_loss_that_is_no_number_is_kept_apart_from_none(run_dir):
     """A run that blew up shows it instead of an older loss."""
     write(run_dir, STARTED, step(1), step(2, loss=math.nan), events.EngineStopped(reason="failed", exit_code=1, step=2, error="not finite"))

@@ -79,6 +79,16 @@ async def test_loading_is_shown_stage_by_stage(tmp_path):
             await until_shown(pilot, "✓ loading the model", "● tokenising the data", "25%", "30/120 train")
 
 
+async def test_what_the_engine_says_before_the_first_step_is_in_the_users_language(tmp_path):
+    """The device, what is wrong with the data, and the base model's samples."""
+    texts.set_language("zh")
+    told = [events.Warning(code="truncated", text="the reasoning of 3 examples is cut"), sample("0-0", 0)]
+    run = make_run(tmp_path, "a", [*beginning(device="CPU, 2 threads"), *told])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "CPU，2 线程", "思考被截短: the reasoning", "基座模型采样")
+
+
 async def test_a_sample_grows_as_it_is_written(tmp_path):
     """Thinking and answer appear under their headings while the model writes them."""
     started = events.SampleStarted(id="10-x", prompt="what is SM3?", step=10)
@@ -132,6 +142,16 @@ async def test_a_refusal_is_shown_with_its_reason(tmp_path):
             id = Tail(run.commands, commands.decode).read()[0].id
             write(run, [events.CommandDone(id=id, command="evaluate", ok=False, reason="there is no evaluation data")])
             await until_shown(pilot, "evaluate: refused, there is no evaluation data")
+
+
+async def test_the_key_that_pauses_says_that_it_lets_a_paused_run_go_on(tmp_path):
+    """And says pause again afterwards."""
+    run = make_run(tmp_path, "a", [*TRAINED, events.Paused(paused=True, step=10)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "‖ paused", "p go on")
+            write(run, [events.Paused(paused=False, step=10)])
+            await until_shown(pilot, "● training", "p pause")
 
 
 async def test_stop_needs_a_yes(tmp_path):
@@ -226,6 +246,25 @@ async def test_the_footer_offers_what_can_be_done(tmp_path):
     async with console(run, tmp_path).run_test(size=SMALL) as pilot:
         await until_shown(pilot, "■ stopped", "r resume")
         assert not any(key in text_of(pilot.app) for key in ("p pause", "k checkpoint", "e evaluate", "s sample", "x stop"))
+
+
+async def test_the_footer_changes_with_the_last_event(tmp_path):
+    """An engine says its last word before it lets its lock go; the keys are those of an ended run from then on."""
+    run = make_run(tmp_path, "a", TRAINED)
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+            await until_shown(pilot, "● training", "p pause")
+            write(run, [stopped("stopped", 10)])
+            await until_shown(pilot, "■ stopped", "r resume")
+
+            assert "p pause" not in text_of(pilot.app)
+
+
+async def test_a_run_without_a_step_says_so(tmp_path):
+    """Not "after step 0 of 0"."""
+    run = make_run(tmp_path, "a", [*beginning(), stopped("interrupted", 0)])
+    async with console(run, tmp_path).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "Interrupted before the first step.")
 
 
 async def test_an_engine_without_progress_is_told_with_the_way_to_end_it(tmp_path):
@@ -329,6 +368,16 @@ async def test_the_metric_the_scale_and_the_zoom_change(tmp_path):
             await until_shown(pilot, "Thinking and answer loss", "log", "last 5 steps")
 
             assert pilot.app.screen.query_one(Chart).metric == "parts"
+
+
+async def test_the_accuracy_of_evaluations_is_told_and_drawn(tmp_path):
+    """In the log by part; as a curve from the evaluations alone."""
+    run = make_run(tmp_path, "a", [*TRAINED, evaluation(20, 2.0)])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "50.0 % of the tokens right", "(thinking 40.0 %, answer 75.0 %)")
+            await pilot.press("c", "c")
+            await until_shown(pilot, "Tokens right in evaluations, %", "○ thinking", "60 ┤")
 
 
 async def test_an_update_that_changes_nothing_on_screen_repaints_nothing(tmp_path, monkeypatch):

@@ -56,6 +56,11 @@ def loss(value: float | None) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
+def share(value: float | None) -> str:
+    """Per cent with one decimal; a dash where there is none."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
 def rate(value: float) -> str:
     """A learning rate or a norm: three significant digits."""
     return f"{value:.3g}" if math.isfinite(value) else UNKNOWN

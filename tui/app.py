@@ -36,6 +36,9 @@ SCREENS = {
 }
 """Tab name → class in `tui.screens.<tab name>`."""
 
+MOVES = ("down", "up", "page_down", "page_up", "top", "bottom")
+"""What keys of moving around are called; nobody looks for them by name."""
+
 
 class DanluApp(App[None]):
     """`DanluApp(session, start_screen).run()`."""
@@ -151,11 +154,12 @@ class DanluApp(App[None]):
         self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
-        """Our screens and this screen's actions, in the user's language."""
+        """Our screens and what can be done on this one, in the user's language."""
         for number, tab in enumerate(TABS, 1):
             yield SystemCommand(f"{number} {tr(f'common.tab.{tab}')}", "", lambda tab=tab: self.action_open(tab))
         for active in screen.active_bindings.values():
-            if "." in active.binding.description and active.node is not self:
+            namespace, _, what = active.binding.description.rpartition(".")
+            if namespace and what not in MOVES and active.node is not self:
                 yield SystemCommand(label(active.binding), key_name(active.binding), lambda a=active: self._act(a))
         yield SystemCommand(tr("common.keys.help"), "?", self.action_help)
         yield SystemCommand(tr("common.keys.mouse"), "", self.action_toggle_mouse)

@@ -79,6 +79,15 @@ def clip(text: str, width: int) -> str:
     return "".join(kept) + "…"
 
 
+def clip_start(text: str, width: int) -> str:
+    """The end of `text` in at most `width` cells, behind … where something was left out: it tells paths and fields apart."""
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > width - 1:
+        text = text[1:]
+    return ("…" + text)[: max(width, 0)]
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """`text` in exactly `width` cells: clipped, or filled with spaces behind it (`right`: before it)."""
     text = clip(text, width)

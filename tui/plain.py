@@ -130,7 +130,7 @@ class Narrator:
     def _ending(self, status: str) -> str:
         step = self.state.step.step if self.state.step else self.state.stopped.step if self.state.stopped else 0
         glyph = self._glyphs.stopped if status in ("stopped", "interrupted") else self._glyphs.failed
-        return self._line(self.state.last_time or time.time(), glyph, tr(f"train.result.{status}", step=step, max=self.state.max_steps))
+        return self._line(self.state.last_time or time.time(), glyph, states.ending(status, step, self.state.max_steps))
 
     def _next_steps(self) -> list[list[str]]:
         newest = next(iter(self.run.checkpoints()), None)

@@ -1,5 +1,6 @@
 """Events as sentences in the user's language, for the log. Outside text in them has been through the gate."""
 
+import re
 from dataclasses import dataclass
 
 from engine import events
@@ -35,7 +36,8 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
         case events.Plan():
             trainable = amounts.count(event.trainable_parameters)
             text = tr(
-                "train.log.plan", steps=event.max_steps, device=safe(event.device), precision=safe(event.precision), trainable=trainable,
+                "train.log.plan", steps=event.max_steps, device=device_name(event.device),
+                precision=safe(event.precision), trainable=trainable,
             )  # fmt: skip
             return Sentence("note", "text", f"{text} · {plain_layers(event)}" if event.plain_because else text)
         case events.Ranks():
@@ -43,11 +45,13 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
         case events.Eval():
             key = "train.log.eval" if event.step else "train.log.eval_base"
             loss, perplexity = amounts.loss(event.loss), amounts.loss(event.perplexity)
-            return Sentence("eval", "eval", tr(key, step=event.step, loss=loss, perplexity=perplexity))
+            return Sentence("eval", "eval", tr(key, step=event.step, loss=loss, perplexity=perplexity) + _accuracy(event))
         case events.SampleFinished():
-            return Sentence("note", "dim", tr("train.log.sample", step=event.step, verdict=verdict(event), prompt=_prompt(event.prompt)))
+            key = "train.log.sample" if event.step else "train.log.sample_base"
+            return Sentence("note", "dim", tr(key, step=event.step, verdict=verdict(event), prompt=_prompt(event.prompt)))
         case events.SampleRound():
-            return Sentence("note", "text", tr("train.log.round", step=event.step, well=event.well_formed, all=event.samples))
+            key = "train.log.round" if event.step else "train.log.round_base"
+            return Sentence("note", "text", tr(key, step=event.step, well=event.well_formed, all=event.samples))
         case events.CheckpointSaved():
             return Sentence("done", "good", tr("train.log.checkpoint", path=safe(event.path), size=amounts.size(event.bytes)))
         case events.FinalModelSaved():
@@ -82,6 +86,12 @@ def phase_name(name: str) -> str:
     return tr(f"train.phase.{name}") if has(f"train.phase.{name}") else safe(name)
 
 
+def device_name(device: str) -> str:
+    """What a plan calls its device, in the user's language; a GPU by its own name."""
+    found = re.fullmatch(r"CPU, (\d+) threads", device)
+    return tr("train.status.cpu", n=found[1]) if found else safe(device)
+
+
 def plain_layers(plan: events.Plan) -> str:
     """That and why the run takes the slower layers."""
     return tr("train.status.plain", why=safe(plan.plain_because))
@@ -98,6 +108,14 @@ def verdict(sample: events.SampleFinished) -> str:
     if not sample.answer:
         return tr("train.sample.no_answer")
     return tr("train.sample.stray_tags" if sample.ended else "train.sample.not_ended")
+
+
+def _accuracy(event: events.Eval) -> str:
+    """How many tokens were right, by part; nothing where an older engine wrote the log."""
+    if event.accuracy is None:
+        return ""
+    parts = {"thinking": amounts.share(event.thinking_accuracy), "answer": amounts.share(event.answer_accuracy)}
+    return " · " + tr("train.log.accuracy", all=amounts.share(event.accuracy), **parts)
 
 
 def _data(event: events.DataSummary) -> str:

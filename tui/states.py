@@ -42,6 +42,12 @@ def cause_word(code: str) -> str:
     return tr(key) if has(key) else ""
 
 
+def ending(state: str, step: int, max_steps: int) -> str:
+    """That and where a run ended early, as a sentence. step: the last one it took."""
+    where = tr("train.result.after_step", step=step, max=max_steps) if step else tr("train.result.before_step")
+    return tr(f"train.result.{state}", where=where)
+
+
 def word(state: str) -> str:
     """A state's name in the user's language."""
     return tr(f"train.state.{state}")

@@ -14,7 +14,7 @@ from engine.queue import Tail
 from engine.run_directory import RunDirectory
 from tui.fold import RunState, fold_all
 from tui.follow import silence_of
-from tui.states import death, state_of
+from tui.states import LIVE, death, state_of
 
 END_BYTES = 256 << 10
 """Enough for some hundred steps with their hardware events, read in a few milliseconds."""
@@ -44,7 +44,7 @@ class Summary:
 
     @property
     def is_alive(self) -> bool:
-        """Whether an engine was at it when this was asked."""
+        """Whether an engine was at work on it when this was asked."""
         return self.exit_code is None
 
     @property
@@ -56,12 +56,12 @@ class Summary:
 def summarise(run: RunDirectory) -> Summary:
     """The summary of a run. Reads the end of its events, and all of them only where the end holds no step. Raises nothing."""
     holder = run.holder()  # asked before reading, so that a last word written in between is never overtaken by "died"
-    is_alive = holder is not None
     state = _folded(run, END_BYTES)
     if state.step is None:
         state = _folded(run, None)
-    status = state_of(state, is_alive, is_silent=bool(holder and silence_of(run, holder).seconds))
-    exit_code = None if is_alive else state.stopped.exit_code if state.stopped else 1
+    status = state_of(state, holder is not None, is_silent=bool(holder and silence_of(run, holder).seconds))
+    # An engine that has said its last word still holds its lock while it is torn down, for seconds on a busy machine.
+    exit_code = None if status in LIVE else state.stopped.exit_code if state.stopped else 1
     stopped_step, losses = state.stopped.step if state.stopped else 0, state.series.columns["loss"]
     return Summary(
         run, status, state.step.step if state.step else stopped_step, state.max_steps, float(losses[-1]) if len(losses) else None,

@@ -80,7 +80,7 @@ def _a_leap(bench: Bench) -> None:
 
         def leaps(watch: bad_numbers.NumberWatch, step: int, stats: train_step.StepStats, records: object) -> None:
             scale = 10 if step == 30 else 1
-            sums = train_step.LossSums(
+            sums = train_step.PartSums(
                 stats.sums.thinking * scale, stats.sums.answer * scale, stats.sums.thinking_tokens, stats.sums.answer_tokens
             )
             real(watch, step, train_step.StepStats(sums, stats.grad_norm, stats.tokens, stats.applied), records)

@@ -37,7 +37,7 @@ def _open(session: Session, start_screen: str) -> int:
 
     app = DanluApp(session, start_screen)
     app.run()
-    if session.run is not None and session.run.is_alive():
+    if session.run is not None and summarise(session.run).is_alive:
         output.narrate(tr("common.left_running", name=safe(reference(session.run))))
         if hint := logout_hint():
             output.narrate(hint)

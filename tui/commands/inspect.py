@@ -13,6 +13,7 @@ from tui import output
 from tui.columns import GAP, columns, terminal_width, wrap
 from tui.commands.fetch import ProgressLine
 from tui.commands.split import add_format, data_path
+from tui.faults import coded
 from tui.gate import cells, pad, safe
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.texts import tr
@@ -100,8 +101,8 @@ def _problems(report: Inspection, glyphs: Glyphs) -> list[str]:
         return [f"{glyphs.done} {tr('cli.inspect.no_problems')}"]
     lines = [tr("cli.inspect.problems")]
     heads = columns([_problem(code, found, glyphs) for code, found in report.problems.items()], right={1})
-    for head, found in zip(heads, report.problems.values(), strict=True):
-        lines += [head, *(GAP + line for line in wrap(safe(found.text), terminal_width() - len(GAP)))]
+    for head, (code, found) in zip(heads, report.problems.items(), strict=True):
+        lines += [head, *(GAP + line for line in wrap(coded(code, found.text), terminal_width() - len(GAP)))]
     return lines
 
 

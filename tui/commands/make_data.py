@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import msgspec
 
@@ -77,7 +77,7 @@ def _levels(text: str) -> list[int]:
 
 def _grade(options: argparse.Namespace) -> int:
     counts: defaultdict[str, Counter] = defaultdict(Counter)
-    with options.grade.open("rb") as file, _lines_to(options.out) as write:
+    with _opened(options.grade) as file, _lines_to(options.out) as write:
         for graded in grade_lines(file, str(options.grade)):
             counts[graded.family][graded.state] += 1
             write(msgspec.json.encode(graded))
@@ -87,6 +87,13 @@ def _grade(options: argparse.Namespace) -> int:
         output.narrate(line)
     _tell_where(options.out)
     return 0
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"--grade {path}: {error.strerror or error}; name a file of exercises with answers") from error
 
 
 def _table(counts: dict[str, Counter]) -> list[list[str]]:

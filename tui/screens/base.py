@@ -20,7 +20,7 @@ from data.errors import DanluError
 from tui import gate
 from tui.session import Session
 from tui.texts import tr
-from tui.widgets.bars import KeyBar, TabHeader
+from tui.widgets.bars import KeyBar, TabHeader, label
 
 if TYPE_CHECKING:
     from tui.app import DanluApp
@@ -67,6 +67,10 @@ class DanluScreen(Screen[None]):
     def offers(self, binding: Binding) -> bool:
         """Whether the key makes sense now and belongs in the footer. A key left out still answers, and says why not."""
         return True
+
+    def label(self, binding: Binding) -> str:
+        """What the footer calls a key now."""
+        return label(binding)
 
     @property
     def danlu(self) -> "DanluApp":

@@ -98,7 +98,7 @@ class ConfigScreen(DanluScreen):
     def on_screen_resume(self) -> None:
         """Another screen may have handed over a document meanwhile; undo comes back to the one before."""
         if self._is_shown and self.session.document is not None and self.session.document is not self.editing.document:
-            self.editing.open(self.session.document)
+            self._open(self.session.document)
         if self._is_shown:
             self._after_change()
 
@@ -206,11 +206,17 @@ class ConfigScreen(DanluScreen):
         asking = OpenFile(tr("config.open_title"), tr("config.open_placeholder"), likely_configs, (".toml",))
         if path := await self.app.push_screen_wait(asking):
             try:
-                self.editing.open(open_document(path))
+                self._open(open_document(path))
             except DanluError as error:
                 self.notify_error(error)
                 return
             self._after_change()
+
+    def _open(self, document: Document) -> None:
+        """Go on with another document; what was said of the one before no longer counts."""
+        self.app.clear_notifications()
+        self._faulty = frozenset()
+        self.editing.open(document)
 
     @work
     async def action_differences(self) -> None:
@@ -227,6 +233,7 @@ class ConfigScreen(DanluScreen):
     async def action_start(self) -> None:
         """Start the run, once what can be checked has been; a key that is wrong is shown, a forecast that does not fit asked about."""
         document = self.editing.document
+        self._faulty = frozenset()
         try:
             await self._check(document).wait()
         except Exception as error:  # the worker wraps what the check raised

@@ -129,7 +129,7 @@ class DataScreen(DanluScreen):
         if job is self.reading:
             self.error = str(error)
             if self.table is not None:
-                self.session.data_path = self.table.dataset.path
+                self._opening = self.session.data_path = self.table.dataset.path
                 self._loaded = self._wanted()
 
     def _show_status(self) -> None:
@@ -168,6 +168,7 @@ class DataScreen(DanluScreen):
 
     def _open(self, path: Path | None) -> None:
         if path is not None:
+            self.app.clear_notifications()  # what was wrong with another file
             self.session.data_path = path
             self.browser.open_page("list")
             self.action_reload()

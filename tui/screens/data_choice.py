@@ -39,7 +39,7 @@ def use(document: Document, path: Path, cutoff: int) -> None:
 
 
 def likely_files(configured: Path | None) -> list[tuple[Path, str]]:
-    """Each with what it is; the likeliest first."""
+    """Each with what it is, "" for one that only lies here; the likeliest first."""
     found: dict[Path, str] = {}
     if configured is not None:
         found[configured] = tr("data.open_configured")
@@ -47,6 +47,9 @@ def likely_files(configured: Path | None) -> list[tuple[Path, str]]:
         found.setdefault(BUNDLED_DATA, tr("data.open_bundled"))
     for path in recent_files():
         found.setdefault(path, tr("data.open_recent"))
+    for path in sorted(Path.cwd().iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            found.setdefault(path, "")
     return list(found.items())
 
 

@@ -16,7 +16,7 @@ from data.edits import Change, Edits, Entry, Made, digest
 from data.errors import DataError
 from data.json_values import decode
 from tui import gate
-from tui.screens.data_status import code_name
+from tui.faults import code_name
 from tui.screens.data_table import RecordTable
 from tui.texts import tr
 from tui.widgets.choices import Choice, Choices

@@ -21,12 +21,12 @@ BROWSING = [
 ]
 DOING = [
     bind("e", "edit", "data.keys.edit"),
+    bind("o", "open_file", "data.keys.open"),
     bind("m", "fix", "data.keys.fix", show=False),
     bind("x", "leave_out", "data.keys.leave_out"),
     bind("u", "undo", "data.keys.undo"),
     bind("w", "save", "data.keys.save"),
     bind("i", "stop", "data.keys.stop"),
-    bind("o", "open_file", "data.keys.open"),
     bind("U,ctrl+r", "redo", "data.keys.redo", show=False),
     bind("X", "leave_out_shown", "data.keys.leave_out_shown", show=False),
     bind("a", "use", "data.keys.use", show=False),

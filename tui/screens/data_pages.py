@@ -5,6 +5,7 @@ from data.examples import build_examples
 from data.fields import as_text
 from data.terms import find_terms
 from tui import gate
+from tui.faults import fault_text
 from tui.screens.data_table import RecordTable
 from tui.texts import tr
 from tui.widgets.lines import Line, wrap
@@ -71,9 +72,7 @@ def _facts(table: RecordTable, row: int) -> Line:
 
 def _problems(table: RecordTable, row: int) -> list[str]:
     """One sentence for each thing that is odd about the record."""
-    sentences = [
-        f"{fault.field}: {fault.text}" if fault.field and fault.field not in fault.text else fault.text for fault in table.problems(row)
-    ]
+    sentences = [fault_text(fault) for fault in table.problems(row)]
     if table.is_over_length(row):
         sentences.append(tr("data.is_over", count=f"{table.tokens(row):,}", cutoff=f"{table.cutoff:,}"))
     alike = [other for other in table.near_group(row) if other != row]

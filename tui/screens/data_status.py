@@ -6,6 +6,8 @@ from textual.content import Content
 
 from data.saving import Outcome
 from tui import gate
+from tui.faults import code_name
+from tui.paths import readable
 from tui.screens.data_filter import Filter, Filters
 from tui.screens.data_loading import Stage
 from tui.screens.data_table import RecordTable
@@ -15,7 +17,7 @@ from tui.texts import has, tr
 def file_line(path: Path | None, table: RecordTable | None, width: int) -> Content:
     """Name of the file, then its counts; a long path loses its beginning."""
     counts = ""
-    if table is not None:
+    if table is not None and table.dataset.path == path:
         counts = tr("data.records", count=f"{len(table):,}" + ("" if table.dataset.is_complete else "+"))
         if table.dataset.invalid:
             counts += " · " + tr("data.invalid", count=f"{table.dataset.invalid:,}")
@@ -23,7 +25,7 @@ def file_line(path: Path | None, table: RecordTable | None, width: int) -> Conte
         if table.edits.is_unsaved:
             counts += " · " + tr("data.unsaved", count=f"{len(table.edits):,}")
     room = max(width - gate.cells(counts) - 4, 12)
-    name = _end_of(gate.safe(_shown(path)), room) if path else tr("data.no_file")
+    name = gate.clip_start(readable(path), room) if path else tr("data.no_file")
     return Content.assemble(" ", (name, "bold $primary"), "  ", (counts, "$foreground"))
 
 
@@ -44,15 +46,12 @@ def shown_line(table: RecordTable | None, filters: Filters, needle: str, shown: 
 def filter_name(wanted: Filter) -> str:
     """The filter in words; its value is outside text."""
     kind, value = wanted
+    if kind == "alike" and value.isdigit():
+        return tr("data.filter_alike", value=f"{int(value) + 1:,}")
     if kind == "problem":
         return tr("data.filter_problem", value=code_name(value)) if value else tr("data.filter_any_problem")
     named = f"data.filter_{kind}_{value}"
     return tr(named) if has(named) else tr(f"data.filter_{kind}", value=gate.safe(value))
-
-
-def code_name(code: str) -> str:
-    """A fault's code in the user's words, where the catalogue knows it."""
-    return tr(f"data.code.{code}") if has(f"data.code.{code}") else gate.safe(code.replace("_", " "))
 
 
 def progress_of(stage: Stage) -> str:
@@ -66,18 +65,3 @@ def saved_text(outcome: Outcome, path: Path) -> str:
     counts = {name: f"{count:,}" for name, count in outcome._asdict().items()}
     lost = " " + tr("data.saved_lost", **counts) if outcome.lost else ""
     return tr("data.saved", path=str(path), **counts) + lost
-
-
-def _shown(path: Path) -> str:
-    text, home = str(path), str(Path.home())
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        return str(path.relative_to(Path.cwd()))
-    return "~" + text[len(home) :] if text.startswith(home + "/") else text
-
-
-def _end_of(text: str, width: int) -> str:
-    if gate.cells(text) <= width:
-        return text
-    while gate.cells(text) > width - 1:
-        text = text[1:]
-    return "…" + text

@@ -4,8 +4,8 @@ from collections import Counter
 
 from data.inspection import is_thinking_fault
 from tui import gate
+from tui.faults import code_name, fault_text
 from tui.glyphs import Glyphs
-from tui.screens.data_status import code_name
 from tui.screens.data_table import THINKING_KINDS, RecordTable
 from tui.texts import tr
 from tui.widgets.lines import Line, wrap
@@ -96,9 +96,8 @@ def _faults(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
         return []
     lines: list[Line] = [[], [*_title("data.summary_faults"), (f"  {faults.counts.total():,}", "dim")]]
     for fault in faults[:SHOWN_FAULTS]:
-        field = f"{fault.field}: " if fault.field and fault.field not in fault.text else ""
         where = tr("data.line", line=fault.line)
-        lines += wrap([(f"{signs.failed} ", "bad"), (f"{where}  ", "label"), (gate.safe(field + fault.text), "")], width, "    ")
+        lines += wrap([(f"{signs.failed} ", "bad"), (f"{where}  ", "label"), (fault_text(fault), "")], width, "    ")
     if faults.counts.total() > SHOWN_FAULTS:
         lines.append([(tr("data.more", count=f"{faults.counts.total() - SHOWN_FAULTS:,}"), "dim")])
     return lines

@@ -15,11 +15,11 @@ from textual.widgets.option_list import Option
 
 from tui import gate
 from tui.keymap import bind
+from tui.paths import readable
 from tui.texts import tr
 from tui.widgets.plain_input import PlainInput
 
 SHOWN = 20
-NAME = 24
 
 
 class OpenFile(ModalScreen[Path | None]):
@@ -106,19 +106,23 @@ class OpenFile(ModalScreen[Path | None]):
     def _offer(self, typed: str) -> None:
         """Likely files whose name holds what was typed, then what lies where it leads to."""
         notes = {path: note for path, note in self._likely if typed.lower() in path.name.lower()}
-        notes |= {path: "" for path in matching(typed, self._suffixes) if path not in notes and (typed or path.is_file())}
+        if typed:
+            notes |= {path: "" for path in matching(typed, self._suffixes) if path not in notes}
         self._offered = list(notes)[:SHOWN]
         options = self.query_one(OptionList)
         options.clear_options()
-        options.add_options([Option(self._line(path, notes[path])) for path in self._offered])
+        names = {path: readable(path) + (os.sep if path.is_dir() else "") for path in self._offered}
+        column = max(map(gate.cells, names.values()), default=0)
+        options.add_options([Option(self._line(names[path], notes[path], column)) for path in self._offered])
         options.highlighted = 0 if self._offered else None
 
-    def _line(self, path: Path, note: str) -> Content:
+    def _line(self, name: str, note: str, column: int) -> Content:
+        """column: cells of the longest name."""
         room = max(20, min(96, self.app.size.width * 96 // 100 - 4))
-        name = gate.safe(_short(path)) + (os.sep if path.is_dir() else "")
         if not note:
-            return Content(_clip_left(name, room))
-        shown = gate.pad(_clip_left(name, max(room * 2 // 3, NAME)), NAME)
+            return Content(gate.clip_start(name, room))
+        column = min(column, room * 2 // 3)
+        shown = gate.pad(gate.clip_start(name, column), column)
         return Content.assemble((shown, "bold"), " ", (gate.clip(gate.safe(note), room - gate.cells(shown) - 1), "$text-muted"))
 
 
@@ -133,19 +137,3 @@ def matching(typed: str, suffixes: tuple[str, ...]) -> list[Path]:
     except (OSError, ValueError):
         return []
     return sorted(wanted, key=lambda entry: (entry.is_dir(), entry.name))
-
-
-def _short(path: Path) -> str:
-    """Relative to here where that is shorter, else with ~ for the home folder."""
-    text = os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
-    home = str(Path.home())
-    return "~" + text[len(home) :] if text.startswith(home + os.sep) else text
-
-
-def _clip_left(text: str, width: int) -> str:
-    """The end of a path, which tells files apart."""
-    if gate.cells(text) <= width:
-        return text
-    while gate.cells(text) > width - 1 and text:
-        text = text[1:]
-    return "…" + text

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import tomlkit
 from textual import work
+from textual.binding import Binding
 from textual.message import Message
 from textual.widget import Widget
 
@@ -20,12 +21,15 @@ from tui.run_deletion import delete_run
 from tui.run_index import Curve, Row, RunIndex
 from tui.screens.base import DanluScreen
 from tui.texts import tr
-from tui.widgets.bars import TabHeader
+from tui.widgets.bars import KeyBar, TabHeader
 from tui.widgets.chart import centred
 from tui.widgets.comparison import MOST_CURVES, Comparison
 from tui.widgets.dialogs import Confirm
 from tui.widgets.run_table import RunTable
 from tui.widgets.steady import Line, SteadyView
+
+OF_A_RUN = ("attach", "resume", "mark", "compare", "edit", "delete")
+"""Actions that need a run in the list."""
 
 
 class RunsScreen(DanluScreen):
@@ -78,6 +82,10 @@ class RunsScreen(DanluScreen):
     def table(self) -> RunTable:
         return self.query_one(RunTable)
 
+    def offers(self, binding: Binding) -> bool:
+        """Without a run there is nothing that these keys could act on."""
+        return bool(self._rows) or binding.action not in OF_A_RUN
+
     # Looking
 
     def on_mount(self) -> None:
@@ -102,7 +110,9 @@ class RunsScreen(DanluScreen):
 
     def on_runs_screen_listed(self, message: Listed) -> None:
         self._is_looking = False
-        self._rows = message.rows
+        had_runs, self._rows = bool(self._rows), message.rows
+        if had_runs != bool(self._rows):
+            self.query_one(KeyBar).refresh()
         self._draw()
         if self._is_comparing and message.curves is not None:
             self.query_one(Comparison).draw(message.curves)

@@ -173,8 +173,13 @@ class TrainScreen(DanluScreen):
     def offers(self, binding: Binding) -> bool:
         """Commands to an engine only while there is one, resuming only when there is none."""
         if binding.action in LIVE_ONLY:
-            return self._is_alive or self._is_starting
+            return self.shown_state in states.LIVE
         return binding.action != "resume" or self.has_ended
+
+    def label(self, binding: Binding) -> str:
+        """The key that pauses lets a paused run go on."""
+        paused = binding.action == "pause" and self.shown_state == "paused"
+        return tr("train.keys.go_on") if paused else super().label(binding)
 
     # Drawing
 

@@ -13,7 +13,8 @@ TABS = ("hardware", "data", "config", "train", "runs")
 KEY_NAMES = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "space": "␣", "escape": "esc", "full_stop": ".", "comma": ",",
     "left_square_bracket": "[", "right_square_bracket": "]", "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎",
-    "equals_sign": "=",
+    "equals_sign": "=", "left_curly_bracket": "{", "right_curly_bracket": "}", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home",
+    "end": "End",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ class KeyBar(Widget):
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> RenderResult:
-        offers = getattr(self.screen, "offers", lambda binding: True)
+        offers, name = getattr(self.screen, "offers", lambda binding: True), getattr(self.screen, "label", label)
         shown = [active.binding for active in self.screen.active_bindings.values() if active.binding.show and active.enabled]
         shown = [binding for binding in shown if offers(binding)]
         first: dict[str, Binding] = {}
@@ -62,9 +63,9 @@ class KeyBar(Widget):
             first.setdefault(binding.action, binding)
         last = [binding for binding in first.values() if binding.action in ("app.help", "app.leave", "help", "leave")]
         rest = [binding for binding in first.values() if binding not in last]
-        tail = Content("").join([_key(binding) for binding in last])
+        tail = Content("").join([_key(binding, name(binding)) for binding in last])
         line, room = Content(""), self.size.width - tail.cell_length
-        for piece in map(_key, rest):
+        for piece in (_key(binding, name(binding)) for binding in rest):
             if line.cell_length + piece.cell_length > room:
                 break
             line = line + piece
@@ -83,5 +84,5 @@ def label(binding: Binding) -> str:
     return tr(binding.description) if "." in binding.description else binding.description
 
 
-def _key(binding: Binding) -> Content:
-    return Content.assemble((f" {key_name(binding)}", "bold $primary"), (f" {label(binding)} ", "$foreground"))
+def _key(binding: Binding, name: str) -> Content:
+    return Content.assemble((f" {key_name(binding)}", "bold $primary"), (f" {name} ", "$foreground"))

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
     from tui.widgets import plot
 
-METRICS = ("loss", "parts", "learning_rate", "grad_norm", "tokens_per_s", "peak_memory_gib")
+METRICS = ("loss", "parts", "accuracy", "learning_rate", "grad_norm", "tokens_per_s", "peak_memory_gib")
 SMOOTHED = ("loss", "grad_norm", "tokens_per_s")
 """Metrics that jump from step to step; the others are drawn as they are."""
 LOG_SCALED = ("loss", "parts", "grad_norm")
 LARGEST_ZOOM = 64
 SMOOTHING_SPANS = 40
 """The smoothing window is a fortieth of what is seen, so that the curve is equally calm at every zoom."""
+PARTS = (("thinking", "line1"), ("answer", "line0"))
+"""Parts of an answer that have a curve of their own, with its style."""
 MARKS = {"thinking": "○", "answer": "●", "eval": "◆"}
 ASCII_MARKS = {"thinking": "o", "answer": "*", "eval": "@"}
 
@@ -98,7 +100,7 @@ class Chart(SteadyView):
     def _legend(self, state: RunState) -> list[str]:
         window = plot_window(state, self._x_range(state))
         notes = [tr("train.chart.each"), tr("train.chart.smooth", n=window)] if self.metric in SMOOTHED and window > 1 else []
-        if self.metric == "parts":
+        if self.metric in ("parts", "accuracy"):
             notes += [f"{self._marks[part]} {tr(f'train.chart.{part}')}" for part in ("thinking", "answer")]
         if self.metric == "loss" and state.evals:
             notes.append(f"{self._marks['eval']} {tr('train.chart.eval')}")
@@ -125,9 +127,11 @@ def _curves(state: RunState, metric: str, x_range: tuple[float, float], marks: d
     steps = _column(state.series.steps)
     window = plot_window(state, x_range)
     if metric == "parts":
-        parts = (("thinking", "line1"), ("answer", "line0"))
         columns = state.series.columns
-        return [plot.Line(steps, plot.smooth(_column(columns[f"{part}_loss"]), window), style, marks[part]) for part, style in parts]
+        return [plot.Line(steps, plot.smooth(_column(columns[f"{part}_loss"]), window), style, marks[part]) for part, style in PARTS]
+    if metric == "accuracy":
+        at = np.array(sorted(state.evals), dtype=float)
+        return [plot.Line(at, _shares(state, f"{part}_accuracy"), style, marks[part]) for part, style in PARTS]
     values = _column(state.series.columns[metric])
     if metric not in SMOOTHED:
         return [plot.Line(steps, values, "smooth")]
@@ -136,6 +140,13 @@ def _curves(state: RunState, metric: str, x_range: tuple[float, float], marks: d
         losses = np.array([state.evals[step].loss for step in sorted(state.evals)])
         curves.append(plot.Line(np.array(sorted(state.evals), dtype=float), losses, "eval", marks["eval"], True))
     return curves
+
+
+def _shares(state: RunState, name: str) -> "np.ndarray":
+    """A share of each evaluation in per cent, in the order of their steps; NaN where there is none."""
+    import numpy as np
+
+    return 100 * np.array([getattr(state.evals[step], name) for step in sorted(state.evals)], dtype=float)
 
 
 def plot_window(state: RunState, x_range: tuple[float, float]) -> int:

@@ -69,6 +69,8 @@ class Choices(ModalScreen[object]):
         text = gate.safe(choice.text)
         if self.has_class("wide"):
             room = min(92, self.app.size.width * 94 // 100 - 4)
-            return Content.assemble(gate.pad(text, room // 3), " ", (gate.clip(choice.note, room - room // 3 - 1), "$text-muted"))
+            column = min(max(gate.cells(gate.safe(one.text)) for one in self._choices), room // 2)
+            shown = gate.pad(gate.clip_start(text, column), column)
+            return Content.assemble(shown, " ", (gate.clip(choice.note, room - column - 1), "$text-muted"))
         room = self.WIDTH - gate.cells(choice.note) - 1
         return Content.assemble(gate.pad(text, room), " ", (choice.note, "$text-muted"))

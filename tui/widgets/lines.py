@@ -16,8 +16,8 @@ Line = list[Span]
 _OPENING = "（《〈“‘「『【〔［｛"
 _CLOSING = "，。、；：？！）》〉”’」』】〕］｝…—～·％"
 _JOINED = "\u0300-\u036f\u200d\ufe00-\ufe0f\u20d0-\u20ff"
-_ATOM = re.compile(rf"\s+|[^\s\u1100-\U0010ffff]+|[{_OPENING}]*[\u1100-\U0010ffff][{_CLOSING}{_JOINED}]*|.")
-"""What is never broken inside: a run of blanks, a word of narrow letters, or one wide character with its punctuation."""
+_ATOM = re.compile(rf"\s+|[^\s\u1100-\U0010ffff]+(?: %)?[{_CLOSING}{_JOINED}]*|[{_OPENING}]*[\u1100-\U0010ffff][{_CLOSING}{_JOINED}]*|.")
+"""What is never broken inside: a run of blanks, a word of narrow letters or one wide character, each with the punctuation behind it."""
 
 
 def wrap(spans: Line, width: int, indent: str = "") -> list[Line]:

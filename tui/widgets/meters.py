@@ -8,7 +8,7 @@ from tui.fold import RunState
 from tui.follow import Silence
 from tui.gate import cells, clip, safe
 from tui.glyphs import Glyphs
-from tui.sentences import phase_name, plain_layers
+from tui.sentences import device_name, phase_name, plain_layers
 from tui.texts import tr
 from tui.widgets.rank_meters import rank_parts
 from tui.widgets.steady import Line
@@ -126,7 +126,7 @@ def _before_first_step(state: RunState, glyphs: Glyphs) -> list[Line]:
     if state.plan:
         plan = state.plan
         total, trainable = amounts.count(plan.total_parameters), amounts.count(plan.trainable_parameters)
-        text = tr("train.status.plan", device=safe(plan.device), precision=safe(plan.precision), trainable=trainable, total=total)
+        text = tr("train.status.plan", device=device_name(plan.device), precision=safe(plan.precision), trainable=trainable, total=total)
         parts.append([(text, "dim")])
         if plan.plain_because:
             parts.append([(plain_layers(plan), "text")])

@@ -37,7 +37,7 @@ def _headline(state: RunState, shown_state: str, log_tail: list[str], glyphs: Gl
     step = max(state.series.last_step, state.stopped.step if state.stopped else 0)
     if shown_state != "finished":
         cause = states.cause_word(states.death(state, log_tail).code) if shown_state == "died" else ""
-        return tr(f"train.result.{shown_state}", step=step, max=state.max_steps) + (f" {cause}" if cause else "")
+        return states.ending(shown_state, step, state.max_steps) + (f" {cause}" if cause else "")
     took = amounts.duration(state.last_time - state.engine.time) if state.engine else amounts.UNKNOWN
     first, last = state.first_eval, state.last_eval
     if first is None or last is None or first is last:

@@ -1,0 +1,54 @@
+"""All that the next step depends on, taken from the parts of a run and put back into them. How it is written down: `engine.checkpoint`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.assembly import Parts
+from engine.bad_numbers import NumberWatch
+from engine.checkpoint import TrainingState, restore
+from engine.memory_ladder import MemoryLadder
+from engine.progress import Progress
+from engine.rank_resume import spread
+from engine.ranks import Ranks
+from engine.resuming import compare, splits_alike
+
+
+def take_snapshot(parts: Parts, progress: Progress, ladder: MemoryLadder, numbers: NumberWatch) -> TrainingState:
+    """The state after `progress.step`; the tensors are saved from the parts themselves."""
+    return TrainingState(
+        step=progress.step,
+        tokens_seen=progress.tokens_seen,
+        supervised_tokens=progress.supervised_tokens,
+        scaler=parts.updater.scaler.state_dict(),
+        fingerprint=parts.fingerprint,
+        precision=parts.model.precision,
+        device=parts.model.device.type,
+        best_eval_loss=progress.best and progress.best[0],
+        best_step=progress.best and progress.best[1],
+        batch_size=ladder.batch_size,
+        recomputes_activations=ladder.recomputes(parts.model),
+        chunk_bytes=parts.model.chunk_bytes,
+        averages=numbers.averages,
+        bad_steps=numbers.bad_steps,
+        origin=parts.steps.origin,
+    )
+
+
+def put_back(
+    parts: Parts, ladder: MemoryLadder, checkpoint: Path, state: TrainingState, ranks: Ranks, warn: Callable[[str, str], None]
+) -> None:
+    """Make the parts what they were after `state.step`; what has changed since is told.
+
+    Raises RunError when the data, the model or the adapter's shape is another.
+    """
+    if changed := compare(checkpoint, state.fingerprint, parts.fingerprint):
+        text = f"resumed as an equivalent run, not bit for bit the same, because this has changed since: {'; '.join(changed)}"
+        warn("resume_equivalent", text)
+    model = parts.model
+    if ranks.is_first:
+        restore(checkpoint, model.peft, parts.updater.optimizer, model.device, model.start is not None)
+    spread(ranks, model.peft, parts.updater.optimizer)
+    parts.updater.back_to_training()
+    parts.updater.scaler.load_state_dict(state.scaler)
+    if ranks.follow(splits_alike(state.fingerprint, parts.fingerprint)):
+        ladder.go_back_to(model, state.batch_size, state.recomputes_activations, state.chunk_bytes)

@@ -1,0 +1,14 @@
+"""Paths as a person reads them."""
+
+import os
+from pathlib import Path
+
+from tui import gate
+
+
+def readable(path: Path) -> str:
+    """Relative to the current folder where `path` lies in it, with ~ for the home folder elsewhere; through the gate."""
+    if path.is_absolute() and path.is_relative_to(Path.cwd()):
+        return gate.safe(str(path.relative_to(Path.cwd())))
+    text, home = str(path), str(Path.home())
+    return gate.safe("~" + text[len(home) :] if text.startswith(home + os.sep) else text)
