@@ -53,7 +53,7 @@ def _ours(model: LoadedModel, groups, scaler: torch.amp.GradScaler | None = None
     batches = [build_micro_batch(group, GPU) for group in groups]
     supervised = sum(len(batch.targets) for batch in batches)
     sums = read_sums([backward(model, batch, scaler, supervised) for batch in batches])
-    return sums.loss, {name: parameter.grad / scaler.get_scale() for name, parameter in model.trainable().items()}
+    return sums.mean, {name: parameter.grad / scaler.get_scale() for name, parameter in model.trainable().items()}
 
 
 def _plain(model: LoadedModel, examples) -> tuple[float, dict[str, torch.Tensor]]:

@@ -264,4 +264,4 @@ def steps(model: LoadedModel, examples) -> list[float]:
     """Losses of six steps on one batch."""
     trainable = model.trainable()
     updater = Updater(list(trainable.values()), build_optimizer(trainable, Train(), 1.0), _no_scaler(), 1.0)
-    return [train_step(model, [build_micro_batch(examples, CPU)], updater, 5e-3).sums.loss for _ in range(6)]
+    return [train_step(model, [build_micro_batch(examples, CPU)], updater, 5e-3).sums.mean for _ in range(6)]

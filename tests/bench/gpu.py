@@ -127,7 +127,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     return loaded | {
         "context_gib": context, "allocated_gib": torch.cuda.max_memory_allocated() / GIB,
         "reserved_gib": torch.cuda.max_memory_reserved() / GIB, "taken_gib": taken, "forecast_gib": told.peak,
-        "components": told.components, "tokens_per_s": rate, "first_step_s": times[0], "loss": stats.sums.loss,
+        "components": told.components, "tokens_per_s": rate, "first_step_s": times[0], "loss": stats.sums.mean,
         "mfu": 4 * linear * rate / (peak * 1e12) if peak else None,
     }  # fmt: skip
 

@@ -116,7 +116,7 @@ def _plant(patch: pytest.MonkeyPatch, place: str, at: int, error: BaseException)
         "forward": (train_step, "forward"),
         "backward": (torch.Tensor, "backward"),
         "optimizer": (torch.optim.AdamW, "step"),
-        "evaluate": (evaluation, "forward"),
+        "evaluate": (evaluation, "score"),
         "sample": (sampling, "generate"),
     }[place]
     real, calls = getattr(owner, name), []
