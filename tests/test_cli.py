@@ -14,6 +14,7 @@ from engine import events
 from engine.check import Check
 from engine.launch import send
 from engine.run_directory import RunDirectory
+from tests.console_runs import evaluation
 from tests.engine_runs import write_records
 from tests.fake_engine import FINISHED, STARTED, engine, step, write
 from tui import cli
@@ -255,6 +256,23 @@ def test_runs_are_listed_with_their_state(run, capsys):
     assert any("✓ finished" in line and "2/4" in line and "1.500" in line for line in lines)
     assert any("● training" in line for line in lines)
     assert (facts["one"]["status"], facts["one"]["exit_code"], facts["二号"]["live"]) == ("finished", 0, True)
+
+
+def test_runs_tell_the_newest_evaluation(run, capsys):
+    """Loss and the share of tokens predicted right, of thinking and answer apart in the JSON; null where there was none."""
+    write(run, STARTED, evaluation(0, 3.0), step(2), evaluation(2, 2.0), FINISHED)
+    (run.path.parent / "new").mkdir()
+    write(RunDirectory(run.path.parent / "new"), STARTED)
+
+    cli.main(["runs"])
+    lines = capsys.readouterr().out.splitlines()
+    cli.main(["runs", "--json"])
+    facts = {found["name"]: found for found in json.loads(capsys.readouterr().out)["runs"]}
+
+    assert any("one" in line and "2.000" in line and "50.0 %" in line for line in lines)
+    names = ("eval_loss", "eval_accuracy", "eval_thinking_accuracy", "eval_answer_accuracy")
+    assert [facts["one"][name] for name in names] == [2.0, 0.5, 0.4, 0.75]
+    assert [facts["new"][name] for name in names] == [None] * 4
 
 
 def test_run_without_a_last_word_has_died(run, capsys):

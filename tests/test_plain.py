@@ -9,6 +9,7 @@ import pytest
 from engine import commands, events
 from engine.launch import send
 from engine.queue import Tail
+from tests.console_runs import evaluation
 from tests.fake_engine import FINISHED, STARTED, engine, step, write
 from tui.plain import Narrator, watch
 from tui.texts import set_language
@@ -89,6 +90,24 @@ def test_watching_a_finished_run_gives_its_result(run_dir, capsys):
     assert code == 0
     assert out == f"{run_dir.final_model}\n"
     assert "evaluation loss 3.000 → 2.000" in err
+
+
+@pytest.mark.parametrize(
+    ("language", "ascii", "words"),
+    [
+        ("en", False, "evaluation loss 3.000 → 2.000, tokens right 31.0 % → 50.0 %"),
+        ("en", True, "evaluation loss 3.000 > 2.000, tokens right 31.0 % > 50.0 %"),
+        ("zh", False, "评估损失 3.000 → 2.000，词元正确率 31.0 % → 50.0 %"),
+    ],
+)
+def test_a_finished_run_tells_what_its_evaluations_came_to(run_dir, capsys, language, ascii, words):
+    """In the user's language, and without a sign that a plain terminal lacks."""
+    base = msgspec.structs.replace(evaluation(0, 3.0), accuracy=0.31)
+    write(run_dir, STARTED, base, step(4), evaluation(4, 2.0), FINISHED)
+    set_language(language)
+    watch(run_dir, ascii=ascii)
+
+    assert words in capsys.readouterr().err
 
 
 def test_failed_run_gives_its_error_and_exit_code(run_dir, capsys):

@@ -51,7 +51,7 @@ def test_a_step_whose_gradient_is_not_finite_is_still_a_step():
 def test_the_fold_takes_every_event(event):
     """No event type is ignored: each leaves a trace in the state, and its sentence can be said."""
     before, after = RunState(), fold(RunState(), event)
-    before.last_seq, before.last_time, before.began, before.missed = after.last_seq, after.last_time, after.began, after.missed
+    before.last_seq, before.last_time, before.missed = after.last_seq, after.last_time, after.missed
     if isinstance(event, events.SampleText):  # means something only for its sample
         started = next(one for one in DECODED if isinstance(one, events.SampleStarted))
         after = fold_all(RunState(), [started, event])

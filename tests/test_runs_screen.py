@@ -1,5 +1,6 @@
 """The list of runs: what it says of each, and what its keys do."""
 
+import msgspec
 import pytest
 
 from engine import events
@@ -47,6 +48,15 @@ async def test_every_state_has_its_sign_and_its_word(tmp_path):
         async with console(tmp_path).run_test(size=SMALL) as pilot:
             await until_shown(pilot, "● training", "✓ finished", "■ stopped", "✗ engine died")
             await until_shown(pilot, "20/20", "3.000 → 2.000", "just now", "4 runs")
+
+
+async def test_a_wide_screen_shows_how_many_tokens_are_right(tmp_path):
+    """Of the first evaluation and of the newest; one number where they are the same."""
+    better = msgspec.structs.replace(evaluation(20, 2.0), accuracy=0.61)
+    make_run(tmp_path, "whole", [*beginning(), *[step(n) for n in range(1, 21)], better, stopped("finished", 20)])
+    make_run(tmp_path, "half", STOPPED)
+    async with console(tmp_path).run_test(size=(140, 24)) as pilot:
+        await until_shown(pilot, "tokens right", "50.0 % → 61.0 %", "  50.0 %  ")
 
 
 async def test_an_empty_folder_says_what_to_do(tmp_path):

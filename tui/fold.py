@@ -99,8 +99,6 @@ class RunState:
     """Events that the numbering says were written but are not in the log."""
     last_seq: int = -1
     last_time: float = 0.0
-    began: float = 0.0
-    """Time of the first event."""
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -169,7 +167,6 @@ def _is_new(state: RunState, event: events.Event | events.Unknown) -> bool:
     if event.seq >= 0:
         state.last_seq = event.seq
     state.last_time = event.time
-    state.began = state.began or event.time
     return True
 
 

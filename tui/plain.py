@@ -114,23 +114,17 @@ class Narrator:
         return [self._line(event.time, self._glyphs.note, f"{phase_name(event.name)} {gate.safe(event.detail)} {share}".replace("  ", " "))]
 
     def _finished(self) -> list[str]:
-        first, last = self.state.first_eval, self.state.last_eval
-        took = amounts.duration(self.state.last_time - self.state.began)
-        key = "finished_plain" if first is None or last is None or first is last else "finished"
-        ends = {"first": amounts.loss(first.loss), "last": amounts.loss(last.loss)} if first and last else {}
-        steps = self.state.step.step if self.state.step else 0
         rows = [
             [tr("cli.plain.model"), gate.safe(str(self.run.final_model))],
             [tr("cli.plain.look"), f"danlu attach {gate.safe(reference(self.run))}"],
             [tr("cli.plain.load"), f'PeftModel.from_pretrained(base_model, "{gate.safe(str(self.run.final_model))}")'],
         ]
-        result = tr(f"train.result.{key}", steps=steps, time=took, **ends)
-        return [self._line(self.state.last_time, self._glyphs.done, result), *columns(rows)]
+        return [self._line(self.state.last_time, self._glyphs.done, states.finished(self.state, self._glyphs)), *columns(rows)]
 
     def _ending(self, status: str) -> str:
-        step = self.state.step.step if self.state.step else self.state.stopped.step if self.state.stopped else 0
         glyph = self._glyphs.stopped if status in ("stopped", "interrupted") else self._glyphs.failed
-        return self._line(self.state.last_time or time.time(), glyph, states.ending(status, step, self.state.max_steps))
+        ending = states.ending(status, states.last_step(self.state), self.state.max_steps)
+        return self._line(self.state.last_time or time.time(), glyph, ending)
 
     def _next_steps(self) -> list[list[str]]:
         newest = next(iter(self.run.checkpoints()), None)

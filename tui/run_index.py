@@ -27,11 +27,11 @@ Stamp = tuple[int, int, bool]
 
 @dataclass(frozen=True)
 class Row:
-    """One run. first_eval: loss of its first evaluation.  size: bytes of the whole folder."""
+    """One run. size: bytes of the whole folder."""
 
     summary: Summary
     model: str
-    first_eval: float | None
+    first_eval: events.Eval | None
     size: int
 
     @property
@@ -58,7 +58,7 @@ class RunIndex:
 
     def __init__(self) -> None:
         self._rows: dict[Path, tuple[Stamp, Row]] = {}
-        self._first_evals: dict[Path, float] = {}
+        self._first_evals: dict[Path, events.Eval] = {}
         self._models: dict[Path, str] = {}
         self._curves: dict[Path, tuple[Tail, Series]] = {}
 
@@ -93,8 +93,8 @@ class RunIndex:
     def _row(self, run: RunDirectory) -> Row:
         if run.path not in self._models:
             self._models[run.path] = _model(run)
-        if run.path not in self._first_evals and (loss := _first_eval(run)) is not None:
-            self._first_evals[run.path] = loss
+        if run.path not in self._first_evals and (first := _first_eval(run)) is not None:
+            self._first_evals[run.path] = first
         return Row(summarise(run), self._models[run.path], self._first_evals.get(run.path), folder_size(run.path))
 
 
@@ -129,12 +129,12 @@ def _model(run: RunDirectory) -> str:
         return ""
 
 
-def _first_eval(run: RunDirectory) -> float | None:
+def _first_eval(run: RunDirectory) -> events.Eval | None:
     tail = Tail(run.events, events.decode)
     while tail.offset < FIRST_EVAL_BYTES and (batch := tail.read(1 << 18)):
         for event in batch:
             if isinstance(event, events.Eval):
-                return event.loss
+                return event
     return None
 
 

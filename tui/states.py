@@ -1,7 +1,9 @@
 """The states of a run as a person sees them: a word, a sign and a style each. One place, so that all screens agree."""
 
 from engine.death import Cause, guess
+from tui import amounts
 from tui.fold import RunState
+from tui.glyphs import Glyphs
 from tui.texts import has, tr
 
 LIVE = ("starting", "working", "training", "paused", "stalled")
@@ -46,6 +48,28 @@ def ending(state: str, step: int, max_steps: int) -> str:
     """That and where a run ended early, as a sentence. step: the last one it took."""
     where = tr("train.result.after_step", step=step, max=max_steps) if step else tr("train.result.before_step")
     return tr(f"train.result.{state}", where=where)
+
+
+def finished(state: RunState, glyphs: Glyphs) -> str:
+    """That a run is done, how long this start took, and what its evaluations went from and to: the loss, and the tokens right."""
+    took = amounts.duration(state.last_time - state.engine.time) if state.engine else amounts.UNKNOWN
+    text = tr("train.result.finished", steps=last_step(state), time=took)
+    if (first := state.first_eval) is None or (last := state.last_eval) is None:
+        return text
+    text += tr("train.result.eval", course=course(amounts.loss(first.loss), amounts.loss(last.loss), glyphs))
+    if last.accuracy is None:
+        return text
+    return text + tr("train.result.accuracy", course=course(amounts.share(first.accuracy), amounts.share(last.accuracy), glyphs))
+
+
+def last_step(state: RunState) -> int:
+    """The last step that a run took, 0 before its first."""
+    return max(state.series.last_step, state.stopped.step if state.stopped else 0)
+
+
+def course(first: str, last: str, glyphs: Glyphs) -> str:
+    """From what to what; where nothing changed, that."""
+    return last if first == last else f"{first} {glyphs.arrow} {last}"
 
 
 def word(state: str) -> str:

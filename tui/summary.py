@@ -24,7 +24,7 @@ END_BYTES = 256 << 10
 class Summary:
     """status: as `tui.states.state_of` gives it: how the run stands, or how it ended; died: without a word of its own.
 
-    step, max_steps: 0 while unknown.  loss, eval_loss: newest, None while there is none.  began, last_time: Unix seconds, 0 while unknown.
+    step, max_steps: 0 while unknown.  loss, last_eval: newest, None while there is none.  began, last_time: Unix seconds, 0 while unknown.
     exit_code: as the engine said it; 1 when it died; None while it lives.  error: its one message when it failed.
     cause: of a death, a code of `engine.death`.
     """
@@ -34,7 +34,7 @@ class Summary:
     step: int = 0
     max_steps: int = 0
     loss: float | None = None
-    eval_loss: float | None = None
+    last_eval: events.Eval | None = None
     began: float = 0.0
     last_time: float = 0.0
     last_seq: int = -1
@@ -65,7 +65,7 @@ def summarise(run: RunDirectory) -> Summary:
     stopped_step, losses = state.stopped.step if state.stopped else 0, state.series.columns["loss"]
     return Summary(
         run, status, state.step.step if state.step else stopped_step, state.max_steps, float(losses[-1]) if len(losses) else None,
-        state.last_eval.loss if state.last_eval else None, _began(run), state.last_time, state.last_seq, exit_code,
+        state.last_eval, _began(run), state.last_time, state.last_seq, exit_code,
         state.stopped.error if state.stopped else "", death(state, last_lines(run, 60)).code if status == "died" else "",
     )  # fmt: skip
 

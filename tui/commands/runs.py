@@ -16,7 +16,8 @@ GLYPHS = {"starting": "waiting", "working": "running", "training": "running", "p
           "interrupted": "stopped", "stalled": "warning"}  # fmt: skip
 """Status → member of `Glyphs`; what is not here has failed."""
 
-FACTS = ("status", "step", "max_steps", "loss", "eval_loss", "began", "exit_code", "error", "cause")
+FACTS = ("status", "step", "max_steps", "loss", "began", "exit_code", "error", "cause")
+OF_EVALUATION = ("loss", "accuracy", "thinking_accuracy", "answer_accuracy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         output.show_json({"runs": [_facts(summary) for summary in summaries]})
     elif summaries:
         glyphs = ASCII if options.ascii else UNICODE
-        for line in columns([_header(), *(_row(summary, glyphs) for summary in summaries)], right={2, 3, 4}):
+        for line in columns([_header(), *(_row(summary, glyphs) for summary in summaries)], right={2, 3, 4, 5}):
             output.show(line)
     else:
         output.narrate(tr("cli.runs.none", folder=safe(str(folder))))
@@ -39,19 +40,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _header() -> list[str]:
-    return [tr(f"cli.runs.{name}") for name in ("name", "state", "step", "loss", "eval", "started")]
+    return [tr(f"cli.runs.{name}") for name in ("name", "state", "step", "loss", "eval", "accuracy", "started")]
 
 
 def _row(summary: Summary, glyphs: Glyphs) -> list[str]:
     glyph = getattr(glyphs, GLYPHS.get(summary.status, "failed"))
     steps = f"{summary.step}/{summary.max_steps}" if summary.max_steps else amounts.UNKNOWN
-    losses = [amounts.loss(summary.loss), amounts.loss(summary.eval_loss)]
+    last = summary.last_eval
+    figures = [amounts.loss(summary.loss), amounts.loss(last.loss if last else None), amounts.share(last.accuracy if last else None)]
     state = f"{glyph} {states.word(summary.status)}"
     if cause := states.cause_word(summary.cause):
         state += f": {cause}"
-    return [safe(summary.run.name), state, steps, *losses, amounts.age(time.time() - summary.began)]
+    return [safe(summary.run.name), state, steps, *figures, amounts.age(time.time() - summary.began)]
 
 
 def _facts(summary: Summary) -> dict[str, object]:
     facts = {name: getattr(summary, name) for name in FACTS}
+    facts |= {f"eval_{name}": getattr(summary.last_eval, name, None) for name in OF_EVALUATION}
     return {"name": summary.run.name, "path": str(summary.run.path), "live": summary.is_alive, "can_resume": summary.can_resume} | facts

@@ -34,16 +34,10 @@ def result_lines(
 
 
 def _headline(state: RunState, shown_state: str, log_tail: list[str], glyphs: Glyphs) -> str:
-    step = max(state.series.last_step, state.stopped.step if state.stopped else 0)
-    if shown_state != "finished":
-        cause = states.cause_word(states.death(state, log_tail).code) if shown_state == "died" else ""
-        return states.ending(shown_state, step, state.max_steps) + (f" {cause}" if cause else "")
-    took = amounts.duration(state.last_time - state.engine.time) if state.engine else amounts.UNKNOWN
-    first, last = state.first_eval, state.last_eval
-    if first is None or last is None or first is last:
-        return tr("train.result.finished_plain", steps=step, time=took)
-    text = tr("train.result.finished", steps=step, time=took, first=amounts.loss(first.loss), last=amounts.loss(last.loss))
-    return text.replace("→", glyphs.arrow)
+    if shown_state == "finished":
+        return states.finished(state, glyphs)
+    cause = states.cause_word(states.death(state, log_tail).code) if shown_state == "died" else ""
+    return states.ending(shown_state, states.last_step(state), state.max_steps) + (f" {cause}" if cause else "")
 
 
 def _finished(state: RunState, run_path: str, width: int) -> list[Line]:

@@ -1,16 +1,18 @@
 """The list of runs: a line a run, as many columns as the width has room for, a cursor and marks."""
 
 import time
+from collections.abc import Callable
 
+from engine import events
 from tui import amounts, gate, states
 from tui.glyphs import Glyphs
 from tui.run_index import Row
 from tui.texts import tr
 from tui.widgets.steady import Line, SteadyView
 
-COLUMNS = {"state": 13, "name": 18, "model": 24, "steps": 11, "eval": 13, "when": 10, "size": 9}
+COLUMNS = {"state": 13, "name": 18, "model": 24, "steps": 11, "eval": 13, "accuracy": 17, "when": 10, "size": 9}
 """Column → cells; the name takes what is left."""
-OPTIONAL = (("size", 90), ("model", 112))
+OPTIONAL = (("size", 90), ("model", 112), ("accuracy", 133))
 """Columns that need a wider screen."""
 
 
@@ -103,13 +105,15 @@ def cell(name: str, row: Row, glyphs: Glyphs, now: float) -> str:
         case "steps":
             return f"{summary.step:,}/{summary.max_steps:,}" if summary.max_steps else f"{summary.step:,}" if summary.step else ""
         case "eval":
-            return _losses(row.first_eval, summary.eval_loss, glyphs)
+            return _course(row, lambda found: amounts.loss(found.loss), glyphs)
+        case "accuracy":
+            return _course(row, lambda found: amounts.share(found.accuracy), glyphs)
         case "when":
             return amounts.age(max(0.0, now - row.when)) if row.when else ""
     return amounts.size(row.size)
 
 
-def _losses(first: float | None, last: float | None, glyphs: Glyphs) -> str:
-    if first is None or last is None or first == last:
-        return amounts.loss(last if last is not None else first) if (first, last) != (None, None) else ""
-    return f"{amounts.loss(first)} {glyphs.arrow} {amounts.loss(last)}"
+def _course(row: Row, figure: Callable[[events.Eval], str], glyphs: Glyphs) -> str:
+    """A figure of the first evaluation and of the newest."""
+    found = [evaluation for evaluation in (row.first_eval, row.summary.last_eval) if evaluation is not None]
+    return states.course(figure(found[0]), figure(found[-1]), glyphs) if found else ""
