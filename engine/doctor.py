@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine import doctor_machine, doctor_modules
-from engine.check import Check
+from engine.check import Check, found
 from engine.hardware import Machine, detect
 
 
@@ -62,5 +62,4 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except Exception as error:
-        cure = "reinstall Danlu; if it stays, report this line"
-        return Check(name=name, ok=False, detail=f"the check itself failed: {type(error).__name__}: {error}", cure=cure)
+        return Check(name=name, findings=[found("check_broken", error=f"{type(error).__name__}: {error}")])

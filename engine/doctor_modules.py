@@ -11,7 +11,7 @@ import tomli
 from packaging.requirements import Requirement
 
 from engine import model_source
-from engine.check import Check
+from engine.check import Check, Finding, found
 from engine.config import REFERENCE_MODEL, Model
 from engine.config_file import BUNDLED_DATA
 from engine.errors import EnvironmentFault
@@ -36,19 +36,18 @@ TERMS_TEXT, TERMS = "依据GB/T 39786-2021，采用SM4-GCM加密", {"SM4-GCM", "
 
 def python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= OLDEST_PYTHON:
-        return Check(name="python", ok=True, detail=f"{version} at {sys.executable}")
-    return Check(name="python", ok=False, detail=f"{version} is too old", cure="install Python 3.10 or newer and make a new environment")
+    is_old = sys.version_info < OLDEST_PYTHON
+    finding = found("python_old", version=version) if is_old else found("python_fine", version=version, executable=sys.executable)
+    return Check(name="python", findings=[finding])
 
 
 def packages() -> Check:
     """Every required package at an allowed version, from metadata alone."""
     wanted = requirements()
-    faults = [fault for requirement in wanted if (fault := _fault(requirement))]
-    if not faults:
-        return Check(name="packages", ok=True, detail=f"all {len(wanted)} required packages at supported versions")
-    names = " ".join(f"'{requirement}'" for requirement in wanted if _fault(requirement))
-    return Check(name="packages", ok=False, detail="; ".join(faults), cure=f"pip install {names}")
+    lacking = [requirement for requirement in wanted if not _is_met(requirement)]
+    command = "pip install " + " ".join(f"'{requirement}'" for requirement in lacking)
+    faults = [_package_fault(requirement, command) for requirement in lacking]
+    return Check(name="packages", findings=faults or [found("packages_fine", count=len(wanted))])
 
 
 def requirements() -> list[Requirement]:
@@ -63,32 +62,28 @@ def requirements() -> list[Requirement]:
 
 def torch_works(machine: Machine) -> Check:
     """One small product on the device that would train, in a process of its own."""
-    cure = "reinstall PyTorch: pip install --force-reinstall torch"
     try:
         asked = subprocess.run(
             [sys.executable, "-c", TORCH_QUESTION],
             capture_output=True, text=True, timeout=TORCH_PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        detail = f"PyTorch did not answer within {TORCH_PATIENCE_S:.0f} s"
-        return Check(name="torch", ok=False, detail=detail, cure=f"try again; then {cure}")
+        return Check(name="torch", findings=[found("torch_silent", seconds=TORCH_PATIENCE_S)])
     if asked.returncode:
         last = (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
-        return Check(name="torch", ok=False, detail=f"PyTorch does not work: {last}", cure=cure)
+        return Check(name="torch", findings=[found("torch_broken", error=last)])
     version, gpu, _ = json.loads(asked.stdout.strip().splitlines()[-1])
-    if gpu or machine.training_gpu is None:
-        return Check(name="torch", ok=True, detail=f"PyTorch {version} computes on {gpu or 'the CPU'}")
-    cure = "install a driver as new as PyTorch's CUDA, or a PyTorch built for this driver"
-    return Check(name="torch", ok=False, detail=f"PyTorch {version} cannot use {machine.training_gpu.name}", cure=cure, required=False)
+    if gpu:
+        return Check(name="torch", findings=[found("torch_on_gpu", version=version, gpu=gpu)])
+    if machine.training_gpu is None:
+        return Check(name="torch", findings=[found("torch_on_cpu", version=version)])
+    return Check(name="torch", findings=[found("torch_without_gpu", version=version, gpu=machine.training_gpu.name)], required=False)
 
 
 def quantization() -> Check:
-    try:
-        version = metadata.version("bitsandbytes")
-    except metadata.PackageNotFoundError:
-        detail = "bitsandbytes is not installed: no nf4, int8 or 8-bit AdamW (everything else works)"
-        return Check(name="quantization", ok=False, detail=detail, cure="pip install bitsandbytes", required=False)
-    return Check(name="quantization", ok=True, detail=f"bitsandbytes {version}: nf4 and int8 possible", required=False)
+    version = _version(Requirement("bitsandbytes"))
+    finding = found("quantization_fine", version=version) if version else found("quantization_missing")
+    return Check(name="quantization", findings=[finding], required=False)
 
 
 def modules() -> Check:
@@ -96,17 +91,15 @@ def modules() -> Check:
     names = [f"data.{path.stem}" for path in sorted((PROJECT_FILE.parent / "data").glob("*.py")) if path.stem != "__init__"]
     names += [f"engine.{name}" for name in ENGINE_MODULES]
     faults = [fault for name in names if (fault := _import_fault(name))]
-    if not faults:
-        return Check(name="modules", ok=True, detail=f"all {len(names)} modules of the data and planning parts load")
-    return Check(name="modules", ok=False, detail="; ".join(faults), cure="reinstall Danlu, or the package that is named")
+    return Check(name="modules", findings=faults or [found("modules_fine", count=len(names))])
 
 
-def _import_fault(name: str) -> str:
+def _import_fault(name: str) -> Finding | None:
     try:
         importlib.import_module(name)
     except Exception as error:
-        return f"{name}: {type(error).__name__}: {error}"
-    return ""
+        return found("module_broken", name=name, error=f"{type(error).__name__}: {error}")
+    return None
 
 
 def data_model() -> Check:
@@ -115,72 +108,78 @@ def data_model() -> Check:
 
     conversation, problems = convert({"instruction": "问", "input": "", "output": "<thinking>想</thinking>\n答"}, "alpaca")
     turn = conversation.turns[-1] if conversation else None
-    if turn is not None and (turn.reasoning, turn.content) == ("想", "答") and conversation is not None and conversation.has_thinking:
-        return Check(name="data_model", ok=True, detail="a record becomes question, reasoning and answer")
-    return Check(name="data_model", ok=False, detail=f"a plain record became {turn!r}, {problems!r}", cure="reinstall Danlu")
+    is_right = turn is not None and (turn.reasoning, turn.content) == ("想", "答")
+    finding = found("data_model_fine") if is_right else found("data_model_broken", turn=repr(turn), problems=repr(problems))
+    return Check(name="data_model", findings=[finding])
 
 
 def reference_model() -> Check:
     """Whether the reference model is on this machine; where it would come from is the hub's check."""
-    found = model_source.local_folder(Model())
-    if found is not None:
-        return Check(name="model", ok=True, detail=f"{REFERENCE_MODEL} is at {found}", required=False)
-    detail = f"{REFERENCE_MODEL} is not on this machine (the demo model needs nothing)"
-    return Check(name="model", ok=False, detail=detail, cure=f"danlu fetch {REFERENCE_MODEL}", required=False)
+    folder = model_source.local_folder(Model())
+    here = found("model_here", model=REFERENCE_MODEL, folder=str(folder))
+    return Check(name="model", findings=[here if folder else found("model_not_here", model=REFERENCE_MODEL)], required=False)
 
 
 def chinese() -> Check:
     from data.words import words
 
-    found = words(SENTENCE)
-    if "".join(found) == SENTENCE and WORD in found:
-        return Check(name="chinese", ok=True, detail=f"segmentation works: {' / '.join(found)}")
-    return Check(name="chinese", ok=False, detail=f"segmentation gave {found!r}", cure="pip install --force-reinstall rjieba")
+    cut = words(SENTENCE)
+    is_right = "".join(cut) == SENTENCE and WORD in cut
+    return Check(name="chinese", findings=[found("chinese_fine" if is_right else "chinese_broken", words=" / ".join(cut))])
 
 
 def terms() -> Check:
     from data.terms import find_terms
 
-    found = {term.text for term in find_terms(TERMS_TEXT)}
-    if found >= TERMS:
-        return Check(name="terms", ok=True, detail=f"recognised: {', '.join(sorted(found))}")
-    return Check(name="terms", ok=False, detail=f"not recognised: {', '.join(sorted(TERMS - found))}", cure="reinstall Danlu")
+    missed = TERMS - {term.text for term in find_terms(TERMS_TEXT)}
+    finding = found("terms_broken", terms=", ".join(sorted(missed))) if missed else found("terms_fine", terms=", ".join(sorted(TERMS)))
+    return Check(name="terms", findings=[finding])
 
 
 def thinking() -> Check:
     from data.thinking import split_thinking
 
     split = split_thinking("<thinking>先分解n</thinking>\n答案是5")
-    if (split.reasoning, split.answer) == ("先分解n", "答案是5"):
-        return Check(name="thinking", ok=True, detail="<think> and <thinking> are understood")
-    return Check(name="thinking", ok=False, detail=f"a <thinking> block was split into {split!r}", cure="reinstall Danlu")
+    is_right = (split.reasoning, split.answer) == ("先分解n", "答案是5")
+    return Check(name="thinking", findings=[found("thinking_fine") if is_right else found("thinking_broken", split=repr(split))])
 
 
 def bundled_data() -> Check:
     from data.reading import read_file
 
     if not BUNDLED_DATA.is_file():
-        return Check(name="bundled_data", ok=False, detail=f"{BUNDLED_DATA} is missing", cure="reinstall Danlu")
+        return Check(name="bundled_data", findings=[found("bundled_data_missing", path=str(BUNDLED_DATA))])
     dataset = read_file(BUNDLED_DATA)
-    detail = f"{len(dataset.records)} records" + (f", {len(dataset.faults)} faults" if dataset.faults else "")
-    whole = bool(dataset.records) and all(record.conversation for record in dataset.records)
-    return Check(name="bundled_data", ok=whole, detail=detail, cure="" if whole else "reinstall Danlu")
+    records, faults = len(dataset.records), len(dataset.faults)
+    if records and all(record.conversation for record in dataset.records):
+        return Check(name="bundled_data", findings=[found("bundled_data_fine", records=records)])
+    return Check(name="bundled_data", findings=[found("bundled_data_broken", records=records, faults=faults)])
 
 
 def demo_model() -> Check:
     try:
         path = demo_file()
-    except EnvironmentFault as error:
-        cause, _, cure = str(error).partition("; ")
-        return Check(name="demo_model", ok=False, detail=cause, cure=cure, required=False)
-    return Check(name="demo_model", ok=True, detail=f"{path.name}, {path.stat().st_size / 2**20:.0f} MiB", required=False)
+    except EnvironmentFault:
+        return Check(name="demo_model", findings=[found("demo_model_missing")], required=False)
+    finding = found("demo_model_fine", file=path.name, mib=path.stat().st_size / 2**20)
+    return Check(name="demo_model", findings=[finding], required=False)
 
 
-def _fault(requirement: Requirement) -> str:
-    """What is wrong with an installed package, '' if nothing."""
+def _is_met(requirement: Requirement) -> bool:
+    version = _version(requirement)
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def _package_fault(requirement: Requirement, command: str) -> Finding:
+    """command: installs this one and all others that are lacking."""
+    if (version := _version(requirement)) is None:
+        return found("package_missing", name=requirement.name, command=command)
+    return found("package_version", name=requirement.name, version=version, wanted=str(requirement.specifier), command=command)
+
+
+def _version(requirement: Requirement) -> str | None:
+    """Of the installed package, None where there is none."""
     try:
-        version = metadata.version(requirement.name)
+        return metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
-        return f"{requirement.name} is not installed"
-    fine = requirement.specifier.contains(version, prereleases=True)
-    return "" if fine else f"{requirement.name} {version} is not {requirement.specifier}"
+        return None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine import events
-from engine.check import Check
+from engine.check import Check, found
 from engine.launch import send
 from engine.run_directory import RunDirectory
 from tests.console_runs import evaluation
@@ -427,16 +427,30 @@ def test_inspection_names_every_problem(here, capsys):
 
 def test_doctor_reports_and_judges(monkeypatch, capsys):
     """A failing check that training needs is exit code 1 and comes with its cure; advice is not a failure."""
-    fine = Check(name="python", ok=True, detail="3.11")
-    advice = Check(name="hub", ok=False, detail="cannot be reached", cure="set HF_ENDPOINT", required=False)
-    broken = Check(name="packages", ok=False, detail="peft is missing", cure="pip install peft")
+    fine = Check(name="python", findings=[found("python_fine", version="3.11", executable="python")])
+    advice = Check(name="hub", findings=[found("hub_out_of_reach", endpoint="https://hub", error="refused")], required=False)
+    broken = Check(name="packages", findings=[found("package_missing", name="peft", command="pip install 'peft'")])
 
     for checks, code in (([fine, advice], 0), ([fine, advice, broken], 1)):
         monkeypatch.setattr("tui.commands.doctor.run_checks", lambda *_, checks=checks, **__: checks)
         assert cli.main(["doctor"]) == code
-    assert "cure: pip install peft" in capsys.readouterr().out
-    cli.main(["doctor", "--json"])
-    assert json.loads(capsys.readouterr().out)["checks"][2]["cure"] == "pip install peft"
+    assert "peft is not installed" in (told := capsys.readouterr().out) and "cure: pip install 'peft'" in told
+
+    cli.main(["--lang", "zh", "doctor"])
+    told = capsys.readouterr().out
+    assert all(words in told for words in ("未安装 peft", "无法访问 https://hub：refused", "办法：pip install 'peft'"))
+
+
+def test_the_doctor_tells_scripts_the_same_in_every_language(monkeypatch, capsys):
+    """Codes and facts, and the English sentences."""
+    broken = Check(name="packages", findings=[found("package_missing", name="peft", command="pip install 'peft'")])
+    monkeypatch.setattr("tui.commands.doctor.run_checks", lambda *_, **__: [broken])
+
+    assert cli.main(["--lang", "zh", "doctor", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["checks"] == [{
+        "name": "packages", "ok": False, "required": True, "detail": "peft is not installed", "cure": "pip install 'peft'",
+        "findings": [{"code": "package_missing", "facts": {"name": "peft", "command": "pip install 'peft'"}}],
+    }]  # fmt: skip
 
 
 def test_fetching_what_is_here_gives_its_folder(here, capsys):

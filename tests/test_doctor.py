@@ -1,16 +1,20 @@
 """The doctor: findings with cures, never a crash, and no torch in its own process."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
+import pynvml
 import pytest
 from packaging.requirements import Requirement
 
 from engine import doctor, doctor_machine, doctor_modules, logout
-from engine.nvidia import Driver, GpuProcess
+from engine.check import CURES, FOUND
+from engine.nvidia import THROTTLES, Driver, GpuProcess, explain
 from tests.machines import gpu, machine
+from tui import texts
 
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = [
@@ -89,6 +93,52 @@ def test_a_driver_in_trouble_has_a_cure(problem):
     assert not doctor_machine.driver(broken).ok and doctor_machine.driver(broken).cure
 
 
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, "driver_none"),
+        (pynvml.NVML_ERROR_DRIVER_NOT_LOADED, "driver_not_loaded"),
+        (pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH, "driver_updated"),
+        (pynvml.NVML_ERROR_NO_PERMISSION, "driver_forbidden"),
+        (pynvml.NVML_ERROR_UNKNOWN, "driver_in_trouble"),
+    ],
+)
+def test_what_nvml_says_has_a_code(number, code):
+    """So that consoles can say it in the user's language."""
+    where = msgspec.structs.replace(machine(), driver=Driver(problem=explain(pynvml.NVMLError(number))))
+
+    assert [finding.code for finding in doctor_machine.driver(where).findings] == [code]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(pynvml.NVML_ERROR_GPU_IS_LOST, "gpu_lost"), (pynvml.NVML_ERROR_RESET_REQUIRED, "gpu_needs_reset")]
+)
+def test_a_gpu_in_trouble_has_a_code(number, code):
+    """The same for a single card."""
+    where = machine(gpu(problem=explain(pynvml.NVMLError(number))))
+
+    assert [finding.code for finding in doctor_machine.gpu(where).findings] == [code]
+
+
+def test_every_sentence_is_in_the_catalogue():
+    """Consoles translate by code; the English there is the engine's own."""
+    texts.set_language("en")
+
+    assert {code: texts.tr(f"doctor.found.{code}") for code in FOUND} == FOUND
+    assert {code: texts.tr(f"doctor.cure.{code}") for code in CURES} == CURES
+
+
+def test_every_code_is_used_and_known():
+    """A code that no check gives would be dead weight for translators; an unknown one would crash a check."""
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (doctor, doctor_machine, doctor_modules))
+    made = {f"gpu_throttled_{why.replace(' ', '_')}" for why in THROTTLES.values()} | {"run_folder_read_only", "cache_folder_read_only"}
+    named = set(re.findall(r'"([a-z0-9_]+)"', source))
+
+    assert FOUND.keys() <= named | made
+    assert set(re.findall(r'found\("([a-z0-9_]+)"', source)) | made <= FOUND.keys()
+    assert CURES.keys() <= FOUND.keys()
+
+
 def test_an_unreachable_hub_is_advice(monkeypatch):
     """Offline is told with what to do, and is not required for training."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -132,7 +182,7 @@ def test_when_systemd_would_end_a_run(cgroup, kills, lingers, ending):
     ("facts", "words"),
     [
         ({"ecc_errors": 2}, "2 uncorrected memory errors"),
-        ({"throttled": ("heat",)}, "clocks held down (heat)"),
+        ({"throttled": ("heat",)}, "clocks held down by heat"),
         ({"mig": True, "mig_devices": 3}, "MIG is on, 3 devices"),
     ],
 )  # fmt: skip

@@ -8,7 +8,8 @@ from engine.plan import RunPlan
 from tui import amounts, gate
 from tui.glyphs import Glyphs
 from tui.screens.config_facts import DataFacts, Facts, optimiser_steps, rows_in_a_step
-from tui.texts import has, tr
+from tui.screens.hardware_plan import note_text
+from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 
 Pairs = list[tuple[str, Line]]
@@ -98,9 +99,7 @@ def _notes(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
     lines: list[Line] = []
     for note in plan.notes:
         if note.code not in VERDICT:
-            name = f"hardware.note.{note.code}"
-            text = tr(name, **note.values) if has(name) else note.text
-            lines += [[], *wrap([(f"{glyphs.note} ", "accent"), (gate.safe(text), "dim")], width, "  ")]
+            lines += [[], *wrap([(f"{glyphs.note} ", "accent"), (note_text(note), "dim")], width, "  ")]
     return lines
 
 
