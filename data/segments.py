@@ -13,6 +13,11 @@ from itertools import accumulate
 
 import tokenizers
 
+from data.quick_encoder import QuickEncoder, quick_encoder
+
+_MANY = 2_000_000
+"""Characters after which a quick encoder has paid for being made."""
+
 
 class Segmenter:
     """Made once a tokenizer; `is_exact` says whether its ids may be put together from stretches."""
@@ -25,14 +30,24 @@ class Segmenter:
         self.is_exact = bool(added) and not any(t.lstrip or t.rstrip or t.single_word or t.normalized for t in added.values())
         longest_first = sorted(self._ids, key=lambda text: (-len(text), text))
         self._pattern = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if self._ids else re.compile("(?!)")
+        self._characters = 0
+        self._quick: QuickEncoder | None = None
 
     def encode(self, texts: Sequence[str]) -> list["Segmented"]:
         cut = [self._pattern.split(text) for text in texts]
         plain = list(dict.fromkeys(piece for pieces in cut for piece in pieces[::2] if piece))
-        encoded = self._backend.encode_batch_fast(plain, add_special_tokens=False)
-        known = {piece: encoding.ids for piece, encoding in zip(plain, encoded, strict=True)}
+        known = dict(zip(plain, self._encode_plain(plain), strict=True))
         known |= {text: [id] for text, id in self._ids.items()} | {"": []}
         return [Segmented(pieces, [known[piece] for piece in pieces], self) for pieces in cut]
+
+    def _encode_plain(self, pieces: Sequence[str]) -> list[list[int]]:
+        """Ids of pieces without control tokens; a tokenizer that has much to do gets its quick encoder, where there is one."""
+        before, self._characters = self._characters, self._characters + sum(map(len, pieces))
+        if before < _MANY <= self._characters:
+            self._quick = quick_encoder(self._backend)
+        if self._quick:
+            return self._quick.encode(pieces)
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(pieces, add_special_tokens=False)]
 
     def token_in(self, piece: str, ids: Sequence[int], position: int) -> int:
         """Number of the token of a stretch that holds its character at `position`; the next one where a normaliser removed it."""
