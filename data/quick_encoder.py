@@ -16,7 +16,7 @@ from itertools import chain, pairwise
 import numpy as np
 import tokenizers
 
-from data.byte_level import token_bytes
+from data.byte_level import BYTE_OF
 
 _CUTS = tuple(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + digits + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -27,7 +27,6 @@ _LONG_SPACE = re.compile(r"\s{4096}")
 """tiktoken's engine runs out of stack on a million spaces."""
 _SEPARATORS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 _MOST_THREADS = 8
-_AT_ONCE = 8192
 
 
 class QuickEncoder:
@@ -38,7 +37,7 @@ class QuickEncoder:
         import tiktoken
 
         self._backend = backend
-        ranks = {token_bytes(token): id for token, id in backend.get_vocab(with_added_tokens=False).items()}
+        ranks = {bytes(map(BYTE_OF.__getitem__, token)): id for token, id in backend.get_vocab(with_added_tokens=False).items()}
         self._separators = {character: len(ranks) + number for number, character in enumerate(_SEPARATORS)}
         self._encoding = tiktoken.Encoding("danlu", pat_str=pattern, mergeable_ranks=ranks, special_tokens=self._separators)
         self._threads = min(_MOST_THREADS, os.cpu_count() or 1)
@@ -95,11 +94,5 @@ def _is_plain_model(model: dict) -> bool:
 
 def _spells_itself(backend: tokenizers.Tokenizer) -> bool:
     """Whether each entry of the vocabulary is what its own spelling is merged into."""
-    bare = tokenizers.Tokenizer(backend.model)
-    vocabulary = [*backend.get_vocab(with_added_tokens=False).items()]
-    for start in range(0, len(vocabulary), _AT_ONCE):
-        some = vocabulary[start : start + _AT_ONCE]
-        encoded = bare.encode_batch_fast([token for token, _ in some], add_special_tokens=False)
-        if any(encoding.ids != [id] for encoding, (_, id) in zip(encoded, some, strict=True)):
-            return False
-    return len(vocabulary) == max(id for _, id in vocabulary) + 1
+    model, vocabulary = backend.model, backend.get_vocab(with_added_tokens=False)
+    return all([part.id for part in model.tokenize(token)] == [id] for token, id in vocabulary.items())
