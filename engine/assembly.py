@@ -98,12 +98,12 @@ def assemble(
     held = base_type(shape, precision, config.model.quantization, config.lora.variant, config.lora.init, ranks.is_sharded)
     held = held if is_stored_as(folder, held) else precision
     base = load_base(folder, held, config.model.quantization, torch.device("cpu") if ranks.is_sharded else device)
-    peft = add_adapter(base, config.lora, config.model.name, config.train.seed)
+    peft = add_adapter(base, shape, config.lora, config.model.name, config.train.seed)
     start = _begin(peft, config.lora.init, checkpoint, ranks) if config.lora.init != "default" else None
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
-    model = prepare_training(peft, config.lora, device, precision, checkpointing)
+    model = prepare_training(peft, shape, config.lora, device, precision, checkpointing)
     if model.fused is None and leaks(model):
         most = _one_by_one(ranks, reporter, shape.model_type)
     model.start, model.neftune_alpha = start, config.train.neftune_alpha

@@ -20,7 +20,7 @@ from engine import config as schema
 from engine.activations import why_plain
 from engine.errors import EnvironmentFault, ModelError
 from engine.fused.decoder import FusedDecoder, fuse
-from engine.fused.weights import Narrow
+from engine.fused.weights import FrozenWeight, frozen_weight
 from engine.initialisation import Start
 from engine.model_shape import ModelShape
 from engine.neftune import with_noise
@@ -34,7 +34,8 @@ STORED = {"bf16": "BF16", "fp16": "F16", "fp32": "F32"}
 class LoadedModel:
     """A base model with its trainable adapter.
 
-    peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits.  precision: name of the compute type.
+    peft: the model peft saves.  head: frozen map from (n, D) states to (n, V) logits; narrow_head: its weight where that lies in a
+    narrower type than the compute type.  precision: name of the compute type.
     fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, as "key = value"; else None.
     chunk_bytes: of logits at a time, None for the usual.  start: what the adapter began with where that was taken out of the base.
     neftune_alpha: strength of the noise on the embeddings in training.
@@ -46,6 +47,7 @@ class LoadedModel:
     vocabulary: int
     device: torch.device
     precision: str
+    narrow_head: FrozenWeight | None = None
     fused: FusedDecoder | None = None
     plain_because: str | None = None
     chunk_bytes: int | None = None
@@ -81,8 +83,8 @@ class LoadedModel:
 
     def logits(self, states: Tensor) -> Tensor:
         """(n, V) in fp32 of (n, D) states."""
-        if isinstance(self.head, torch.nn.Linear) and self.head.weight.dtype != DTYPES[self.precision]:
-            return Narrow([self.head]).times_transposed(states)
+        if self.narrow_head is not None:
+            return self.narrow_head.times_transposed(states)
         with self.autocast():
             return self.head(states).float()
 
@@ -144,12 +146,15 @@ def load_base(folder: Path, dtype: str, quantization: str, device: torch.device)
     return model
 
 
-def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) -> PeftModel:
-    """A trainable LoRA adapter in fp32 on `base`, initialised from `seed`. Raises ModelError for unknown target modules."""
+def add_adapter(base: PreTrainedModel, shape: ModelShape, lora: schema.Lora, name: str, seed: int) -> PeftModel:
+    """A trainable LoRA adapter in fp32 on `base`, a model of `shape`, initialised from `seed`.
+
+    Raises ModelError for unknown target modules.
+    """
     torch.manual_seed(seed)
     settings = LoraConfig(
         task_type=TaskType.CAUSAL_LM, r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, bias="none",
-        target_modules=_targets(base, lora.target_modules), use_rslora=lora.variant == "rslora", use_dora=lora.variant == "dora",
+        target_modules=_targets(shape, lora.target_modules), use_rslora=lora.variant == "rslora", use_dora=lora.variant == "dora",
     )  # fmt: skip
     try:
         model = get_peft_model(base, settings)
@@ -169,15 +174,14 @@ def add_adapter(base: PreTrainedModel, lora: schema.Lora, name: str, seed: int) 
     return model
 
 
-def _targets(base: PreTrainedModel, asked: str | list[str]) -> str | list[str]:
+def _targets(shape: ModelShape, asked: str | list[str]) -> str | list[str]:
     """Of a mixture of experts, the attention alone: peft would also adapt every expert, which takes gigabytes, and the router, which
     would then send tokens elsewhere than it was balanced for."""
-    shape = ModelShape.from_config(base.config.to_dict())
     return [linear.name for linear in shape.linears] if asked == "all-linear" and shape.experts else asked
 
 
 def prepare_training(
-    model: PeftModel, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
+    model: PeftModel, shape: ModelShape, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
 ) -> LoadedModel:
     """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart.
 
@@ -190,7 +194,7 @@ def prepare_training(
             "choose another architecture (docs/models.md)"
         )
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
-    plain_because = why_plain(ModelShape.from_config(base.config.to_dict()), lora.variant, sharded)
+    plain_because = why_plain(shape, lora.variant, sharded)
     fused = fuse(model, lora.dropout, gradient_checkpointing, DTYPES[precision]) if plain_because is None else None
     if gradient_checkpointing:
         _recompute(base)
@@ -200,8 +204,9 @@ def prepare_training(
             module.cast_input_dtype_enabled = False
     model.train()
     head = base.get_output_embeddings()
+    narrow = frozen_weight([head], DTYPES[precision]) if head.weight.dtype != DTYPES[precision] else None
     final = _with_final_scaling(head, base.config)
-    return LoadedModel(model, decoder, final, head.weight.shape[0], device, precision, fused, plain_because)
+    return LoadedModel(model, decoder, final, head.weight.shape[0], device, precision, narrow, fused, plain_because)
 
 
 def recompute_activations(model: LoadedModel) -> None:

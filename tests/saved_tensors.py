@@ -32,9 +32,9 @@ def trained_model(
     base = AutoModelForCausalLM.from_config(config, dtype=loading.DTYPES[precision], attn_implementation=attention.NAME)
     base.requires_grad_(False)
     lora = Lora(dropout=dropout, variant=variant)
-    adapted = loading.add_adapter(base, lora, "test", 0)
-    model = loading.prepare_training(adapted, lora, torch.device("cpu"), precision, gradient_checkpointing=False)
-    return model, ModelShape.from_config(config.to_dict())
+    shape = ModelShape.from_config(config.to_dict())
+    adapted = loading.add_adapter(base, shape, lora, "test", 0)
+    return loading.prepare_training(adapted, shape, lora, torch.device("cpu"), precision, gradient_checkpointing=False), shape
 
 
 def _saved(family: str, layers: int, precision: str, dropout: float, fused: bool, variant: str) -> tuple[int, ModelShape]:

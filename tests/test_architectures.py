@@ -15,6 +15,7 @@ from engine.checkpoint import save_adapter
 from engine.config import Lora, Train
 from engine.errors import ModelError
 from engine.loading import add_adapter, prepare_training
+from engine.model_shape import ModelShape
 from engine.optimizers import build_optimizer
 from engine.packing_check import leaks
 from engine.train_step import Updater, train_step
@@ -133,7 +134,8 @@ def test_a_model_whose_head_is_not_apart_is_refused():
     """Llama 4's class calls itself its decoder; that is told before anything is computed, with what to do."""
     config = AutoConfig.for_model("llama4_text", **SIZES | {"hidden_size": 64, "head_dim": 16, "vocab_size": 64, "num_local_experts": 2})
     lora = Lora(r=4)
-    model = add_adapter(AutoModelForCausalLM.from_config(config), lora, "tiny", seed=0)
+    shape = ModelShape.from_config(config.to_dict())
+    model = add_adapter(AutoModelForCausalLM.from_config(config), shape, lora, "tiny", seed=0)
 
     with pytest.raises(ModelError, match="llama4_text models cannot be trained"):
-        prepare_training(model, lora, CPU, "fp32", False)
+        prepare_training(model, shape, lora, CPU, "fp32", False)

@@ -16,7 +16,7 @@ from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
 from engine.train_step import Updater, backward, read_sums
 from tests.engine_runs import losses, make_run, of_type, train_here, write_records
 from tests.test_numerics import _assert_equal, _examples
-from tests.tiny_models import FAMILIES, tiny_model
+from tests.tiny_models import FAMILIES, shape_of, tiny_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")]
 GPU = torch.device("cuda")
@@ -39,12 +39,12 @@ def qwen3(tmp_path_factory):
 def _model(folder, precision: str, checkpointing: bool = False, quantization: str = "none") -> LoadedModel:
     """A tiny model on the GPU whose adapter is no longer zero, so that every gradient says something."""
     settings = Lora(r=4, alpha=8.0)
-    peft = add_adapter(load_base(folder, precision, quantization, GPU), settings, "tiny", seed=0)
+    peft = add_adapter(load_base(folder, precision, quantization, GPU), shape_of(folder), settings, "tiny", seed=0)
     generator = torch.Generator().manual_seed(1)
     for name, parameter in peft.named_parameters():
         if "lora_" in name:
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    return prepare_training(peft, settings, GPU, precision, checkpointing)
+    return prepare_training(peft, shape_of(folder), settings, GPU, precision, checkpointing)
 
 
 def _ours(model: LoadedModel, groups, scaler: torch.amp.GradScaler | None = None) -> tuple[float, dict[str, torch.Tensor]]:

@@ -19,7 +19,7 @@ from engine.fused.weights import Dense
 from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, prepare_training
 from engine.loss import token_scores
 from engine.train_step import Updater, backward, part_sums, read_sums
-from tests.tiny_models import FAMILIES, tiny_model
+from tests.tiny_models import FAMILIES, shape_of, tiny_model
 
 CPU = torch.device("cpu")
 QUESTIONS = (
@@ -46,12 +46,12 @@ def _examples(folder) -> list[Example]:
 def _model(folder, checkpointing: bool = False, held: str = "fp32", **lora: object) -> LoadedModel:
     """A tiny model whose adapter is no longer zero, so that every gradient says something."""
     settings = schema.Lora(**{"r": 4, "alpha": 8.0, "dropout": 0.0} | lora)
-    model = add_adapter(load_base(folder, held, "none", CPU), settings, "tiny", seed=0)
+    model = add_adapter(load_base(folder, held, "none", CPU), shape_of(folder), settings, "tiny", seed=0)
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    return prepare_training(model, settings, CPU, "fp32", checkpointing)
+    return prepare_training(model, shape_of(folder), settings, CPU, "fp32", checkpointing)
 
 
 def _no_scaler() -> torch.amp.GradScaler:

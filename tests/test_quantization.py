@@ -19,12 +19,11 @@ from engine.errors import EnvironmentFault
 from engine.forecast import base_bytes
 from engine.fused.weights import frozen_weight
 from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
-from engine.model_shape import ModelShape
 from engine.optimizers import build_optimizer
 from engine.train_step import Updater, train_step
 from tests.engine_runs import losses, make_run, of_type, train_here, write_records
 from tests.test_numerics import CPU, _assert_equal, _examples, _no_scaler, _ours
-from tests.tiny_models import FAMILIES, tiny_architecture, tiny_model
+from tests.tiny_models import FAMILIES, shape_of, tiny_architecture, tiny_model
 
 STOCK = {
     "nf4": BitsAndBytesConfig(
@@ -56,12 +55,12 @@ def data(tmp_path_factory):
 def loaded(folder, kind: str, checkpointing: bool = False, precision: str = "fp32", **lora: object) -> LoadedModel:
     """A packed model as the engine loads it, its adapter no longer zero, so that every gradient says something."""
     settings = Lora(**{"r": 4, "alpha": 8.0} | lora)
-    peft = add_adapter(load_base(folder, precision, kind, CPU), settings, str(folder), seed=0)
+    peft = add_adapter(load_base(folder, precision, kind, CPU), shape_of(folder), settings, str(folder), seed=0)
     torch.manual_seed(1)
     for name, parameter in peft.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    return prepare_training(peft, settings, CPU, precision, checkpointing)
+    return prepare_training(peft, shape_of(folder), settings, CPU, precision, checkpointing)
 
 
 def stock_base(folder, kind: str) -> torch.nn.Module:
@@ -168,7 +167,7 @@ def test_only_the_linear_layers_are_packed(llama, kind):
     whole = {parameter for parameter in base.parameters()} - set(packed)
     statistics = [(w.quant_state.absmax, w.quant_state.state2.absmax) if kind == "nf4" else (w.SCB,) for w in packed]
     held = sum(weight.nbytes + sum(tensor.nbytes for tensor in tensors) for weight, tensors in zip(packed, statistics, strict=True))
-    shape = ModelShape.from_config(base.config.to_dict())
+    shape = shape_of(llama)
 
     assert {parameter.dtype for parameter in whole} == {torch.bfloat16} and base.lm_head.weight is base.get_input_embeddings().weight
     assert held + sum(p.nbytes for p in whole) == pytest.approx(base_bytes(shape, "bf16", kind), rel=0.01)

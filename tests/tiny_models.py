@@ -1,11 +1,13 @@
 """Tiny random models of each proven family with a real tokenizer, as folders that transformers loads. Nothing is downloaded."""
 
+import json
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig, PreTrainedModel, Qwen2Config, Qwen3Config, set_seed
 from transformers.models.auto import AutoModelForCausalLM
 
+from engine.model_shape import ModelShape
 from tests.tokenizers import CHATML_TEMPLATE, qwen3_tokenizer_folder, smollm2_tokenizer_folder
 
 FAMILIES = ("qwen3", "qwen2", "llama")
@@ -59,6 +61,11 @@ def tiny_model(family: str, folder: Path) -> Path:
     model: PreTrainedModel = AutoModelForCausalLM.from_config(_config(family), dtype=torch.float32)
     model.save_pretrained(folder)
     return folder
+
+
+def shape_of(folder: Path) -> ModelShape:
+    """Sizes of the model in a folder, as the engine reads them."""
+    return ModelShape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
 
 def _config(family: str) -> PreTrainedConfig:
