@@ -18,7 +18,7 @@ from data.conversation import Conversation
 from data.digests import file_sha256
 from data.errors import DataError
 from data.facts import Facts
-from data.formats import Problem, convert, detect, records_in, rename
+from data.formats import Problem, convert, detect, in_their_words, records_in, rename
 from data.json_scan import Span, spans
 from data.json_values import Value, decode
 from data.record import Fault, FaultLog, Record
@@ -79,7 +79,11 @@ class Dataset:
 
     def convert(self, raw: dict[str, Any]) -> tuple[Conversation | None, list[Problem]]:
         """A record of this file, or one that a person changed, as `data.formats.convert` reads it."""
-        return convert(rename(raw, self.columns), self._layout)
+        return self._convert(rename(raw, self.columns))
+
+    def _convert(self, renamed: dict[str, Any]) -> tuple[Conversation | None, list[Problem]]:
+        conversation, problems = convert(renamed, self._layout)
+        return conversation, [in_their_words(problem, self.columns) for problem in problems]
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -145,7 +149,7 @@ class Dataset:
     def _take_span(self, span: Span) -> None:
         value = Value(fault=span.fault) if span.fault else decode(span.data)
         if value.fault is not None:
-            self._refuse(span, 0, [Problem("", *value.fault)])
+            self._refuse(span, 0, [Problem(value.fault.field, value.fault.code, value.fault.text)])
             return
         for place, raw in enumerate(records_in(value.value)):
             if self._limit is not None and len(self.records) >= self._limit:
@@ -158,7 +162,7 @@ class Dataset:
 
     def _take_raw(self, span: Span, place: int, raw: dict[str, Any]) -> None:
         renamed = rename(raw, self.columns)
-        conversation, problems = convert(renamed, self._layout)
+        conversation, problems = self._convert(renamed)
         if conversation is None:
             self._refuse(span, place, problems)
             return

@@ -55,7 +55,7 @@ def as_json(path: Path, texts: Iterator[tuple[str, int]], delimiter: str) -> Ite
             row = next(rows, None)
             written = "" if not row else _row(names, row)
         except (csv.Error, RecursionError) as error:
-            row, written = [], fault_line("broken_row", f"the row is broken ({error}); check its quotes and the number of its cells")
+            row, written = [], fault_line("broken_row", f"the row is broken ({error}){_lost(line, rows.line_num)}; check its quotes")
         if row is None:
             break
         out.append(written + "\n" * (rows.line_num - line))
@@ -64,6 +64,12 @@ def as_json(path: Path, texts: Iterator[tuple[str, int]], delimiter: str) -> Ite
             yield "".join(out).encode("utf-8", "surrogatepass"), lines.done
             out = []
     yield "".join(out).encode("utf-8", "surrogatepass"), lines.done
+
+
+def _lost(before: int, last: int) -> str:
+    """What else a quote that is never closed takes with it, as part of a sentence. before: line in front of the row."""
+    others = {0: "", 1: f", and line {last} was left out with it"}
+    return others.get(last - before - 1, f", and lines {before + 2:,} to {last:,} were left out with it")
 
 
 def _row(names: list[str], row: list[str]) -> str:

@@ -6,6 +6,7 @@ Every assistant text goes through `split_thinking`. Nothing here reads files or 
 
 import contextlib
 import json
+import re
 import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -100,6 +101,15 @@ def rename(raw: dict[str, Any], columns: Iterable[str]) -> dict[str, Any]:
     pairs = [tuple(part.strip() for part in pair.split("=", 1)) for pair in columns]
     found = {ours: raw[theirs] for ours, theirs in pairs if theirs in raw}
     return {name: value for name, value in raw.items() if name not in {theirs for _, theirs in pairs}} | found if found else raw
+
+
+def in_their_words(problem: Problem, columns: Iterable[str]) -> Problem:
+    """A problem of a renamed record that calls the field by the name it has in the file."""
+    for pair in columns:
+        ours, theirs = (part.strip() for part in pair.split("=", 1))
+        if re.match(rf"{re.escape(ours)}(?![^\[.])", problem.field):
+            return problem._replace(field=theirs + problem.field[len(ours) :], text=problem.text.replace(f"'{ours}", f"'{theirs}"))
+    return problem
 
 
 def records_in(value: Any) -> list[Any]:
@@ -204,9 +214,9 @@ def _read_sharegpt(raw: dict[str, Any]) -> Iterable[Said]:
         role = _text(turn, role_field, f"{field}.")
         text = _text(turn, text_field, f"{field}.", may_be_empty=True)
         if role in CALL_ROLES:
-            yield Said(f"{field}.{text_field}", "assistant", _call_text(text) if text.strip() else "", _reasoning(turn))
+            yield Said(f"{field}.{text_field}", "assistant", _call_text(text) if text.strip() else "", _reasoning(turn, f"{field}."))
         else:
-            yield Said(f"{field}.{text_field}", _role(role, f"{field}.{role_field}"), text, _reasoning(turn))
+            yield Said(f"{field}.{text_field}", _role(role, f"{field}.{role_field}"), text, _reasoning(turn, f"{field}."))
 
 
 def _read_messages(raw: dict[str, Any]) -> Iterable[Said]:
@@ -214,7 +224,8 @@ def _read_messages(raw: dict[str, Any]) -> Iterable[Said]:
         role = _role(_text(turn, "role", f"{field}."), f"{field}.role")
         content, reasoning = _content(turn, field)
         calls = [_call_text(json.dumps(call, ensure_ascii=False)) for call in _list(turn.get("tool_calls"), f"{field}.tool_calls")]
-        yield Said(f"{field}.content", role, "\n".join(part for part in (content, *calls) if part), reasoning or _reasoning(turn))
+        said = "\n".join(part for part in (content, *calls) if part)
+        yield Said(f"{field}.content", role, said, reasoning or _reasoning(turn, f"{field}."))
 
 
 READERS: dict[str, Callable[[dict[str, Any]], Iterable[Said]]] = {
@@ -300,13 +311,13 @@ def _text(raw: dict[str, Any], name: str, prefix: str = "", may_be_empty: bool =
     return value
 
 
-def _reasoning(raw: dict[str, Any]) -> str | None:
+def _reasoning(raw: dict[str, Any], prefix: str = "") -> str | None:
     """The reasoning field of a record or turn, whatever its name; None when there is none."""
     name = next((name for name in REASONING_FIELDS if raw.get(name) is not None), None)
     if name is None:
         return None
     if not isinstance(raw[name], str):
-        raise _wrong_type(name, raw[name], "a text")
+        raise _wrong_type(prefix + name, raw[name], "a text")
     return raw[name]
 
 

@@ -8,30 +8,28 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from data.json_values import Value, decode
+from data.json_values import Refusal, Value, decode
 from data.json_window import LONGEST, Window
 from data.source import Source
 
-LIST_FIELDS = ("data", "records", "train", "examples", "rows")
+LIST_FIELDS = ("data", "records", "train", "examples", "rows", "items", "samples", "dataset")
 """Keys under which an object holds the file's records."""
 
-_FIELD = rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*'
-_AROUND_LIST = re.compile(
-    rb"\{(?:%s(?:\"(?:[^\"\\]|\\.)*\"|[-+.\w]+)\s*,)*\s*\"(?:%s)\"\s*:\s*\[(?=(\s*)[{\]])" % (_FIELD, "|".join(LIST_FIELDS).encode())
-)
-_MEMBER = re.compile(rb"[{,]" + _FIELD + rb"(?=\{)")
+_KEY = re.compile(rb'\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
+_MEMBER = re.compile(rb"[{,]" + _KEY.pattern + rb"(?=\{)")
+_SEPARATOR = re.compile(rb"\s*,")
 _BROKEN_OFF = "not valid JSON ({reason}); {rest}"
 _NOT_READ = "nothing after this was read"
 _GOES_ON = "reading goes on at line {line}"
 
 
 class Span(NamedTuple):
-    """data: the value's bytes.  offset: where they start in the source.  line: 1-based.  fault: (code, sentence) instead."""
+    """data: the value's bytes.  offset: where they start in the source.  line: 1-based.  fault: instead, why there are none."""
 
     offset: int
     line: int
     data: bytes = b""
-    fault: tuple[str, str] | None = None
+    fault: Refusal | None = None
 
 
 def spans(source: Source, is_record: Callable[[object], bool]) -> Iterator[Span]:
@@ -58,13 +56,21 @@ def spans(source: Source, is_record: Callable[[object], bool]) -> Iterator[Span]
 
 
 def _list_in_object(window: Window, is_record: Callable[[object], bool]) -> int | None:
-    """Bytes to the list of records in the object that starts here; None when it holds none."""
-    found = _AROUND_LIST.match(window.head())
-    if found is None:
-        return None
-    element = window.value_at(found.end() + len(found[1]))
-    is_empty = element is not None and element.startswith(b"]")
-    return found.end() - 1 if is_empty or (element is not None and is_record(decode(element).value)) else None
+    """Bytes to the list of records in the object that starts here, whatever stands before it; None when it holds none."""
+    head, at = window.head(), 1
+    while found := _KEY.match(head, at):
+        at = found.end()
+        if found[1].decode("utf-8", "replace") in LIST_FIELDS and head[at : at + 1] == b"[":
+            inner = head[at + 1 :]
+            element = window.value_at(at + 1 + len(inner) - len(inner.lstrip()))
+            is_list = element is not None and (element.startswith(b"]") or is_record(decode(element).value))
+            return at if is_list else None
+        value = window.value_at(at)
+        separator = _SEPARATOR.match(head, at + len(value)) if value else None
+        if separator is None:
+            return None
+        at = separator.end()
+    return None
 
 
 def _is_object_of_records(window: Window, is_record: Callable[[object], bool]) -> bool:
@@ -80,7 +86,7 @@ def _spans_lines(window: Window) -> bool:
     if window.after_line() in (b"{", b""):
         return False
     fault = decode(first.strip()).fault
-    return fault is not None and fault[0] == "broken_json"
+    return fault is not None and fault.code == "broken_json"
 
 
 def _lines(window: Window) -> Iterator[Span]:
@@ -186,7 +192,8 @@ def _nothing_after(window: Window) -> Iterator[Span]:
     """The records have ended where they should; what follows them was not read, which is told, unless it was told before."""
     if not window.at_end() and not window.is_given_up:
         seen = window.head()[:20].decode("utf-8", "replace")
-        yield Span(window.offset, window.line_number, fault=("broken_json", f"the array has ended, but {seen!r} follows; it was not read"))
+        fault = Refusal("broken_json", f"the array has ended, but {seen!r} follows; it was not read")
+        yield Span(window.offset, window.line_number, fault=fault)
 
 
 def _broken(window: Window, offset: int, line: int, data: bytes | None, value: Value | None) -> Span:
@@ -197,21 +204,21 @@ def _broken(window: Window, offset: int, line: int, data: bytes | None, value: V
             return Span(offset, line, fault=_too_long())
         value = decode(data)
     assert value is not None
-    reason = value.fault[1] if value.fault else "it does not end"
+    reason = value.fault.text if value.fault else "it does not end"
     inner = re.match(r"not valid JSON \((.*) at column \d+\);", reason)
     at = value.at if value.at is not None else len(data)
     where = line + data[: max(min(at, len(data) - 1), 0)].count(b"\n")
     next_line = window.line_of_marked_indentation()
     rest = _GOES_ON.format(line=next_line) if next_line else _NOT_READ
-    return Span(offset, where, fault=("broken_json", _BROKEN_OFF.format(reason=inner[1] if inner else reason, rest=rest)))
+    return Span(offset, where, fault=Refusal("broken_json", _BROKEN_OFF.format(reason=inner[1] if inner else reason, rest=rest)))
 
 
 def _no_separator(window: Window) -> Span:
     seen = "the end of the file" if window.at_end() else repr(window.head()[:1].decode("utf-8", "replace"))
     next_line = window.line_of_marked_indentation()
     rest = _GOES_ON.format(line=next_line) if next_line else _NOT_READ
-    return Span(window.offset, window.line_number, fault=("broken_json", f"expected ',' or ']' but found {seen}; {rest}"))
+    return Span(window.offset, window.line_number, fault=Refusal("broken_json", f"expected ',' or ']' but found {seen}; {rest}"))
 
 
-def _too_long() -> tuple[str, str]:
-    return "too_long", f"the record is longer than {LONGEST >> 20} MiB; split it"
+def _too_long() -> Refusal:
+    return Refusal("too_long", f"the record is longer than {LONGEST >> 20} MiB; split it")

@@ -26,8 +26,7 @@ def open_file(
     """The file with its first rows; `Dataset.index` reads on.
 
     limit: at most so many records.  columns: "name=theirs" pairs, the fields to be read under Danlu's names.
-    Raises DataError for a file that is missing, a folder, empty, or in no known encoding, and, when `strict`, for a fault in the
-    first rows.
+    Raises DataError for a file that is missing, a folder, empty, or no data file, and, when `strict`, for a fault in the first rows.
     """
     assert format in ("auto", *FORMATS), format
     check_columns(columns)

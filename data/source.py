@@ -21,6 +21,17 @@ _FIRST_PIECE = 1 << 17
 _SAMPLE = 1 << 20
 _WINDOWS, _WINDOW = 64, 1 << 14
 """Pieces of a large file looked at for its encoding while all that was seen is ASCII."""
+_FOREIGN = {
+    b"\x1f\x8b": "is compressed by gzip; unpack it: gunzip",
+    b"BZh": "is compressed by bzip2; unpack it: bunzip2",
+    b"\xfd7zXZ\0": "is compressed by xz; unpack it: unxz",
+    b"\x28\xb5\x2f\xfd": "is compressed by Zstandard; unpack it: unzstd",
+    b"PK\x03\x04": "is a ZIP archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    b"ARROW1": "is an Arrow file; save it as Parquet or as JSON lines",
+    b"version https://git-lfs": "is only Git's pointer to a large file; fetch the file itself: git lfs pull",
+    b"<": "is HTML or XML, perhaps the page of a failed download; fetch the file again, or save the data as JSON lines",
+}
+"""How files begin that are no data yet, and what to do with them."""
 
 
 class Source:
@@ -71,7 +82,7 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Raises DataError for a file that is missing, a folder, empty, unreadable, or in no known encoding."""
+    """Raises DataError for a file that is missing, a folder, empty, unreadable, or no data file."""
     fd = _open(path)
     try:
         return _source(path, fd)
@@ -82,11 +93,13 @@ def open_source(path: Path) -> Source:
 
 def _source(path: Path, fd: int) -> Source:
     head, total = os.pread(fd, _SAMPLE, 0), os.fstat(fd).st_size
+    if foreign := next((what for magic, what in _FOREIGN.items() if head.lstrip().startswith(magic)), None):
+        raise DataError(f"{path}: {foreign}")
     if is_parquet(head):
         return Source(path, fd, encoding.UTF8, "parquet", 0, parquet_as_json(path))
     if not head.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n") and total <= len(head):
         raise DataError(f"{path}: the file is empty; give a file with one record a line, or a JSON array of records")
-    name, start = _encoding(path, fd, head, total)
+    name, start = _encoding(fd, head, total)
     text = encoding.decoder(name).decode(head[start:])
     container = delimited.container_of(path.suffix, text)
     if container != "json":
@@ -96,15 +109,9 @@ def _source(path: Path, fd: int) -> Source:
     return Source(path, fd, name, container, 0, ((text.encode("utf-8", "surrogatepass"), done) for text, done in _texts(fd, name, start)))
 
 
-def _encoding(path: Path, fd: int, head: bytes, total: int) -> tuple[str, int]:
+def _encoding(fd: int, head: bytes, total: int) -> tuple[str, int]:
     step = max((total - _SAMPLE) // _WINDOWS, _WINDOW)
-    places = range(_SAMPLE, total, step)
-    try:
-        return encoding.detect(head, (os.pread(fd, _WINDOW, place) for place in places))
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        seen = f"byte {error.start} (0x{error.object[error.start]:02x})"
-        raise DataError(f"{path}:{line}: {seen} is neither UTF-8 nor GB18030 nor Big5; save the file as UTF-8") from None
+    return encoding.detect(head, (os.pread(fd, _WINDOW, place) for place in range(_SAMPLE, total, step)))
 
 
 def _texts(fd: int, name: str, start: int) -> Iterator[tuple[str, int]]:

@@ -1,13 +1,19 @@
 """Data files: whatever they turn out to be, records come out or one clear message does."""
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 import re
+import sys
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from data.conversation import Turn
 from data.errors import DataError
@@ -92,6 +98,26 @@ def test_a_bad_line_loses_only_itself(tmp_path, bad, code):
         read_file(path, strict=True)
 
 
+@pytest.mark.parametrize(
+    ("bad", "code", "field"),
+    [
+        ('{"instruction": "q", "output": "a", "score": [1, NaN]}', "not_a_number", "score[1]"),
+        ('{"instruction": "q", "output": "a", "score": 1e400}', "not_a_number", "score"),
+        ('{"instruction": "q", "output": "a", "id": %s}' % ("9" * 5000), "not_a_number", "id"),
+        ('{"messages": [{"role": "user", "content": "\\udc00"}]}', "lone_surrogate", "messages[0].content"),
+        ('{"instruction": "q", "output": "\udcff"}', "bad_encoding", "output"),
+        ('{"instruction": "q", "output": "a", "output": "b"}', "doubled_key", "output"),
+        ('{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "reasoning_content": 5}]}', "wrong_type",
+         "messages[1].reasoning_content"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_the_field(tmp_path, bad, code, field):
+    """Also where the value is no JSON that Python's own reader would refuse, or take for an infinite number."""
+    (tmp_path / "d.jsonl").write_bytes(f"{json.dumps(RECORDS[0], ensure_ascii=False)}\n{bad}\n".encode("utf-8", "surrogateescape"))
+
+    assert [(fault.line, fault.code, fault.field) for fault in read_file(tmp_path / "d.jsonl").faults] == [(2, code, field)]
+
+
 def test_a_bad_first_line_does_not_hide_the_others(tmp_path):
     """A broken first line is not mistaken for an object over several lines."""
     (tmp_path / "d.jsonl").write_text('{"instruction": "q", "outp\n' + LINES, encoding="utf-8")
@@ -151,10 +177,10 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
 
 
 def test_a_file_of_no_known_encoding_is_told(tmp_path):
-    """The message names the line and the byte."""
+    """The message names the line and the cure."""
     (tmp_path / "d.json").write_bytes(b'[\n"\xff\xff\xff\xff"]')
 
-    with pytest.raises(DataError, match=r"d\.json:2: byte 3 \(0xff\) is neither UTF-8 nor GB18030"):
+    with pytest.raises(DataError, match=r"d\.json:2: the record holds bytes that are no UTF-8; save the file as UTF-8"):
         read_file(tmp_path / "d.json")
 
 
@@ -259,6 +285,17 @@ def test_a_broken_row_loses_only_itself(tmp_path, row, reason):
     assert [fault.code for fault in dataset.faults] == ["broken_row" if reason else "empty"] and reason in dataset.faults[0].text
 
 
+def test_a_quote_that_is_never_closed_tells_what_it_took_with_it(tmp_path):
+    """The rows up to the next quote are one cell to CSV; nobody may think that only one row is missing."""
+    rows = ["instruction,output", "问0,答0", '问1,"答1', *(f"问{number},答{number}" for number in range(2, 9)), '"问9",答9', "问10,答10"]
+    (tmp_path / "d.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    dataset = read_file(tmp_path / "d.csv")
+
+    assert [record.line for record in dataset.records] == [2, 12]
+    assert [(fault.line, fault.code) for fault in dataset.faults] == [(3, "broken_row")]
+    assert "lines 4 to 11 were left out with it" in dataset.faults[0].text
+
+
 def test_a_column_that_stands_twice_is_told(tmp_path):
     """Nobody knows which is meant."""
     (tmp_path / "d.csv").write_text("instruction,output,output\n1,2,3\n")
@@ -297,6 +334,30 @@ def test_big5_is_told_from_gbk(tmp_path):
         assert dataset.encoding == {"big5": "big5", "gbk": "gb18030"}[encoding]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_stands_before_the_list_of_records_does_not_matter(tmp_path, indent):
+    """A version, nested facts, other lists: the records are those of the list that holds some."""
+    around = {"version": "1.1", "meta": {"by": [{"name": "x"}], "n": 3}, "tags": ["a", "]"], "data": RECORDS, "note": None}
+    (tmp_path / "d.json").write_text(json.dumps(around, indent=indent, ensure_ascii=False), encoding="utf-8")
+
+    assert _answers(tmp_path / "d.json") == ["答案0", "答案1", "答案2"]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_western_text_is_no_chinese_by_accident(tmp_path, ending):
+    """The bytes of Größe are one GBK character and more: such records are told, the others read, none made of other letters."""
+    rows = [("short", "plain answer"), ("Größe", "schöne Wörter"), ("last", "fine")]
+    lines = {
+        "csv": ["instruction,output", *map(",".join, rows)],
+        "jsonl": [json.dumps(dict(zip(("instruction", "output"), row, strict=True)), ensure_ascii=False) for row in rows],
+    }[ending]
+    (tmp_path / f"d.{ending}").write_bytes("\n".join(lines).encode("cp1252"))
+    dataset = read_file(tmp_path / f"d.{ending}")
+
+    assert _answers(tmp_path / f"d.{ending}") == ["plain answer", "fine"]
+    assert [(fault.code, fault.field, lines[fault.line - 1]) for fault in dataset.faults] == [("bad_encoding", "instruction", lines[-2])]
+
+
 @pytest.mark.parametrize("layout", ["compact", "indented", "rows"])
 def test_an_object_of_records_is_read(tmp_path, layout):
     """Records by name, on one line, indented, or several such objects in a row."""
@@ -325,6 +386,9 @@ def test_columns_name_the_fields_of_another_layout(tmp_path):
 
     assert dataset.records[0].conversation.turns == (Turn("user", "q"), Turn("assistant", "a", "r"))
     assert list(dataset.records[0].raw) == ["提问", "回答", "思考"]
+    (tmp_path / "bad.jsonl").write_text('{"提问": "q", "回答": 5}\n{"提问": "q", "回答": "a"}', encoding="utf-8")
+    (fault,) = read_file(tmp_path / "bad.jsonl", columns=["query=提问", "response=回答"]).faults
+    assert (fault.field, fault.text) == ("回答", "'回答' is 5; it must be a text")
     with pytest.raises(DataError, match="'antwort=回答' is not NAME=THEIRS"):
         read_file(tmp_path / "d.jsonl", columns=["antwort=回答"])
 
@@ -409,7 +473,6 @@ def test_a_record_without_end_is_told(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["alpaca_zh_demo.json", "sharegpt_zh_1K_format.jsonl"])
 def test_a_parquet_file_gives_the_records_of_the_json_it_was_made_of(shared_data, tmp_path, name):
     """Turns, faults and layout are equal, whatever the container."""
-    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     original = read_file(shared_data / name)
     raws = [original.raw_at(position) for position in range(original.values)]
     parquet.write_table(pyarrow.Table.from_pylist(raws), tmp_path / "d.parquet")
@@ -420,17 +483,41 @@ def test_a_parquet_file_gives_the_records_of_the_json_it_was_made_of(shared_data
     assert (read.container, read.format, read.values) == ("parquet", original.format, original.values)
 
 
-def test_a_parquet_file_without_pyarrow_is_told_with_the_cure(tmp_path):
-    """Where pyarrow is installed the rows are read instead."""
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        (tmp_path / "d.parquet").write_bytes(b"PAR1....PAR1")
-        with pytest.raises(DataError, match=r"pip install 'danlu\[parquet\]'"):
-            read_file(tmp_path / "d.parquet")
-    else:
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(RECORDS), tmp_path / "d.parquet")
-        assert _answers(tmp_path / "d.parquet") == ["答案0", "答案1", "答案2"]
+def test_a_parquet_file_without_pyarrow_is_told_with_the_cure(tmp_path, monkeypatch):
+    """It is an optional package."""
+    (tmp_path / "d.parquet").write_bytes(b"PAR1....PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    with pytest.raises(DataError, match=r"pip install 'danlu\[parquet\]'"):
+        read_file(tmp_path / "d.parquet")
+
+
+def test_a_broken_parquet_file_is_told(tmp_path):
+    """A download that was cut off says so, in one sentence."""
+    parquet.write_table(pyarrow.Table.from_pylist(RECORDS), tmp_path / "d.parquet")
+    (tmp_path / "d.parquet").write_bytes((tmp_path / "d.parquet").read_bytes()[:-20])
+
+    with pytest.raises(DataError, match=r"d\.parquet: is a broken Parquet file .*download it again"):
+        read_file(tmp_path / "d.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(LINES.encode()), "gunzip"),
+        (lzma.compress(LINES.encode()), "unxz"),
+        (bz2.compress(LINES.encode()), "bunzip2"),
+        (b"PK\x03\x04\x14\x00", "save the sheet as CSV"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "fetch the file again"),
+    ],
+)
+def test_what_is_no_data_file_yet_is_told_with_the_cure(tmp_path, content, says):
+    """Not as an unknown encoding or broken JSON."""
+    (tmp_path / "d.jsonl").write_bytes(content)
+
+    with pytest.raises(DataError, match=rf"d\.jsonl: is .*{says}"):
+        read_file(tmp_path / "d.jsonl")
 
 
 def test_a_path_with_a_nul_is_told():

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from data import encoding
-from data.errors import DataError
 from data.term_report import TermReport, report_terms
 from data.terms import Term, find_terms
 from tui import output
@@ -80,8 +79,8 @@ def _report_lines(report: TermReport) -> list[str]:
 def _read(text_or_file: str) -> str:
     """stdin for "-", a file's text if there is such a file, else the text itself."""
     if text_or_file == "-":
-        return _decoded(sys.stdin.buffer.read(), "stdin")
-    return _decoded(Path(text_or_file).read_bytes(), text_or_file) if _is_file(text_or_file) else text_or_file
+        return encoding.decode(sys.stdin.buffer.read())[0]
+    return encoding.decode(Path(text_or_file).read_bytes())[0] if _is_file(text_or_file) else text_or_file
 
 
 def _is_file(name: str) -> bool:
@@ -89,13 +88,6 @@ def _is_file(name: str) -> bool:
         return Path(name).is_file()
     except (OSError, ValueError):  # a text too long for a name, or with a zero byte in it
         return False
-
-
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return encoding.decode(data)[0]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: byte {error.start} is neither UTF-8 nor GB18030; save the file as UTF-8") from None
 
 
 def _header() -> list[str]:
