@@ -51,11 +51,19 @@ class ThinkingCounts(Struct, frozen=True, rename={"with_": "with"}):
     share: float = 0.0
 
 
+class Duplicates(Struct, frozen=True):
+    """Groups of usable records by their numbers, from 1. exact: of the same question and answer.  near: alike, those among them."""
+
+    exact: list[list[int]]
+    near: list[list[int]]
+
+
 class Inspection(Struct, frozen=True):
     """records: all of the file.  usable: those that can be trained on.  invalid: the others.
     exact_duplicates: usable records whose question and answer repeat those of an earlier one.
 
     near_duplicate_groups: groups of two and more records alike, exact duplicates among them; near_duplicate_records: in them.
+    duplicates: which records those are.
     tokens: by part, None without a tokenizer.  difficulty, category, language, script (of Chinese texts), terms: usable records by
     value, most first; records without a label are not among the first two.
     """
@@ -71,6 +79,7 @@ class Inspection(Struct, frozen=True):
     exact_duplicates: int
     near_duplicate_groups: int
     near_duplicate_records: int
+    duplicates: Duplicates
     thinking: ThinkingCounts
     tokens: dict[str, Percentiles] | None
     difficulty: dict[str, int]
@@ -100,7 +109,7 @@ def inspect(
     near = groups_of_several(groups)
     remarks = [*dataset.remarks, *(remark for found in texts.remarks.values() for remark in found)]
     if evaluation is not None:
-        remarks += _contaminated(dataset, evaluation, lambda done, total: tell("contamination", done, total))
+        remarks += contamination_remarks(dataset, evaluation, lambda done, total: tell("contamination", done, total))
     return Inspection(
         path=str(dataset.path),
         format=dataset.format,
@@ -113,6 +122,7 @@ def inspect(
         exact_duplicates=records.facts.exact_duplicates(),
         near_duplicate_groups=len(near),
         near_duplicate_records=sum(map(len, near.values())),
+        duplicates=Duplicates(_numbers(duplicate_groups(records)), _numbers(near.values())),
         thinking=count_thinking(dataset),
         tokens=percentiles_by_part(lengths) if lengths is not None else None,
         difficulty=count_labels(records, "difficulty"),
@@ -123,7 +133,7 @@ def inspect(
     )
 
 
-def _contaminated(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None]) -> list[Fault]:
+def contamination_remarks(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None]) -> list[Fault]:
     """A remark for each record that holds a question of the evaluation file."""
     return [
         Fault(
@@ -144,6 +154,11 @@ def duplicate_groups(records: Sequence[Record]) -> list[list[int]]:
     for index, digest in enumerate(facts_of(records).digests):
         found.setdefault(digest, []).append(index)
     return [members for members in found.values() if len(members) > 1]
+
+
+def _numbers(groups: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Groups of records by their numbers instead of their indices."""
+    return [[index + 1 for index in members] for members in groups]
 
 
 def groups_of_several(groups: Sequence[int]) -> dict[int, list[int]]:

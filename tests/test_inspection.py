@@ -125,6 +125,15 @@ def test_json_holds_what_other_tools_rely_on(report_on):
     assert report["tokens"] is None and report["problems"] == {}
 
 
+def test_the_records_behind_duplicates_are_told(report_on):
+    """Groups by the records' numbers; an unusable value between them has none."""
+    other = {"instruction": "证明离散对数问题在哪些群上是困难的", "output": "一般群模型下是指数级"}
+    near = [other, other | {"output": "一般群模型下是指数级的"}]
+    report = report_on(GOOD, near[0], {"instruction": "q"}, GOOD, near[1])
+
+    assert (report.duplicates.exact, report.duplicates.near) == ([[1, 3]], [[1, 3], [2, 4]])
+
+
 def test_tokens_are_told_by_part(report_on, qwen3):
     """Each part has its percentiles, and the parts of a record add up to the whole."""
     tokens = json.loads(report_on(GOOD, tokenizer=qwen3).to_json())["tokens"]

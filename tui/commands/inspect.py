@@ -84,7 +84,14 @@ def _facts(report: Inspection) -> list[str]:
             faulty=thinking.faulty)],
         [tr("cli.inspect.duplicates"),
          tr("cli.inspect.duplicate_counts", exact=report.exact_duplicates, near=near, groups=report.near_duplicate_groups)],
+        *([tr(f"cli.inspect.{kind}"), _groups(found)] for kind in ("exact", "near") if (found := getattr(report.duplicates, kind))),
     ])  # fmt: skip
+
+
+def _groups(groups: list[list[int]]) -> str:
+    """The first groups of records alike, by their numbers: 3 = 17 = 20, 4 = 9…"""
+    shown = [" = ".join(map(str, members[:EXAMPLES])) + ("…" if len(members) > EXAMPLES else "") for members in groups[:EXAMPLES]]
+    return ", ".join(shown) + ("…" if len(groups) > EXAMPLES else "")
 
 
 def _tokens(report: Inspection) -> list[str]:
