@@ -50,12 +50,6 @@ class Invisible(NamedTuple):
     name: str
 
 
-def normalise(text: str) -> str:
-    """Composed characters, half-width letters and digits, plain line ends, no invisible characters; wording is untouched."""
-    # The invisible go first: one of them between a letter and its accent would keep the two from being composed.
-    return composed(half_width(plain_line_ends(without_invisible(text))))
-
-
 def without_invisible(text: str) -> str:
     """The text without what `invisible_characters` finds."""
     hidden = {invisible.start for invisible in invisible_characters(text)}
@@ -184,7 +178,7 @@ def _converter(direction: str):
     try:
         import opencc  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise DataError("Traditional and Simplified are converted by OpenCC, which is not installed; pip install opencc") from None
+        raise DataError("OpenCC, which converts Traditional and Simplified, is not installed; pip install 'danlu[chinese]'") from None
     return opencc.OpenCC(direction)
 
 

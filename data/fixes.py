@@ -20,7 +20,7 @@ _FIXES: dict[str, Callable[[str], str]] = {
     "to_traditional": chinese.traditional,
 }
 FIXES = tuple(_FIXES)
-"""Codes, in the order in which several are made on one text."""
+"""Codes, in the order in which several are made on one text: one of the invisible between a letter and its accent would keep them apart."""
 ON_REQUEST = ("to_simplified", "to_traditional")
 """Offered only where they are asked for by name."""
 
@@ -51,6 +51,12 @@ def offers(raw: dict[str, Any], codes: Sequence[str] = ()) -> list[Offer]:
         for code in wanted
         if (after := fixed(text, code)) != text
     ]
+
+
+def scripts(raw: dict[str, Any]) -> list[str]:
+    """The codes of `ON_REQUEST` that would change the record: whatever script it is not in already."""
+    script = chinese.script_of("\n".join(text for _, text in _texts(raw, ())))
+    return [code for code in ON_REQUEST if script and code != f"to_{script}"]
 
 
 def applied(raw: dict[str, Any], taken: Sequence[Offer]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def repairs(text: str) -> Iterator[Repair]:
 
 def _from_gbk(text: str) -> Iterator[Repair]:
     """Stretches of Chinese whose GBK bytes are UTF-8: no coincidence from six characters on (four still meet it in real data)."""
-    pieces = [character.encode("gb18030", "ignore") for character in text]
+    # What is lost has bytes of its own in GB18030, and the first of them would end a character that never was.
+    pieces = [b"\xff" if character == "\ufffd" else character.encode("gb18030", "ignore") for character in text]
     ends = list(accumulate(map(len, pieces)))
     for stretch in _UTF8_CHINESE.finditer(b"".join(pieces)):
         # A character whose other half lies outside is broken anyway, and goes.

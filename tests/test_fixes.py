@@ -2,14 +2,16 @@
 
 import copy
 import json
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.chinese import half_width, script_of, simplified, whole_characters
+from data import chinese
+from data.chinese import half_width, script_of, whole_characters
 from data.errors import DataError
-from data.fixes import ON_REQUEST, Offer, applied, difference, offers
+from data.fixes import ON_REQUEST, Offer, applied, difference, fixed, offers, scripts
 from data.mojibake import looks_garbled, repaired
 from data.quality import CHECKS
 
@@ -67,18 +69,27 @@ def test_the_script_of_a_text(text, script):
     assert script_of(text) == script
 
 
-def test_conversion_needs_opencc_or_says_so():
-    """With OpenCC the text is converted, without it the message names the package; it is never offered unasked."""
-    try:
-        assert simplified("密碼學") == "密码学"
-    except DataError as error:
-        assert "pip install opencc" in str(error)
+def test_conversion_needs_opencc_or_says_so(monkeypatch):
+    """Without OpenCC the message names the package; it is never offered unasked."""
+    monkeypatch.setitem(sys.modules, "opencc", None)
+    chinese._converter.cache_clear()
+    with pytest.raises(DataError, match=r"pip install 'danlu\[chinese\]'"):
+        fixed("密碼學", "to_simplified")
+
     assert {offer.code for offer in offers({"a": "密碼學"})}.isdisjoint(ON_REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [("对称密码学的密钥", ["to_traditional"]), ("對稱密碼學的密鑰", ["to_simplified"]), ("对称密钥们學國會", [*ON_REQUEST]), ("AES", [])],
+)
+def test_only_a_script_that_would_change_the_record_is_named(text, codes):
+    """Simplified text cannot be made Simplified; where both are mixed, either is a choice."""
+    assert scripts({"instruction": text, "turns": [{"id": 7}]}) == codes
 
 
 def test_a_record_is_taken_into_traditional_and_back():
     """On request and by OpenCC's words: 头发 is no 頭發; the script is told afterwards, and nothing is lost on the way."""
-    pytest.importorskip("opencc")
     record = {"instruction": "软件里的密钥", "output": "长度为128位，头发、发展。"}
     there = applied(record, offers(record, ["to_traditional"]))
     back = applied(there, offers(there, ["to_simplified"]))
@@ -98,6 +109,13 @@ def test_text_read_in_the_wrong_encoding_comes_back(text, codec):
         return
 
     assert repaired(garbled) in (text, garbled)
+
+
+def test_what_is_lost_does_not_end_a_character_that_never_was():
+    """U+FFFD has bytes of its own in GB18030; the first of them made 〄 of the half of a full stop."""
+    garbled = "SM4是分组密码。".encode().decode("gbk", "replace")
+
+    assert repaired(garbled) == "SM4鏄\ufffd分组密码銆\ufffd"
 
 
 def test_collected_mojibake_is_repaired_and_sound_text_left_alone(shared_data):
