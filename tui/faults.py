@@ -1,8 +1,15 @@
-"""Faults of records in the user's words. The sentences are English (`tui.texts`), so the name of the kind stands before them."""
+"""Faults of records in the user's words: the name of the kind, what it means and its cure, then what was seen.
 
+The sentences of `data` are English; in another language the meaning comes from the catalogue, and what is left of the sentence follows.
+"""
+
+from data import quality, thinking
 from data.record import Fault
+from data.text_checks import DAMAGE
 from tui import gate
-from tui.texts import has, tr
+from tui.texts import has, language, tr
+
+_MEANINGS = quality.CHECKS | DAMAGE | thinking.FAULTS
 
 
 def code_name(code: str) -> str:
@@ -12,10 +19,17 @@ def code_name(code: str) -> str:
 
 def fault_text(fault: Fault) -> str:
     """The whole sentence, with the field it is about."""
-    field = f"{fault.field}: " if fault.field and fault.field not in fault.text else ""
-    return coded(fault.code, field + fault.text)
+    return coded(fault.code, fault.text, f"{fault.field}: " if fault.field and fault.field not in fault.text else "")
 
 
-def coded(code: str, text: str) -> str:
-    """A sentence about a fault of that code; outside text."""
-    return tr("data.fault", name=code_name(code), text=gate.safe(text))
+def coded(code: str, text: str, field: str = "") -> str:
+    """A sentence about a fault of that code; outside text. field: stands before it."""
+    return tr("data.fault", name=code_name(code), text=gate.safe(field) + _in_language(code, gate.safe(text)))
+
+
+def _in_language(code: str, text: str) -> str:
+    about = f"data.about.{code}"
+    if language() == "en" or not has(about):
+        return text
+    seen = text.removeprefix(_MEANINGS.get(code, "")).removeprefix(": ")
+    return tr("data.fault_seen", about=tr(about), seen=seen) if seen else tr(about)
