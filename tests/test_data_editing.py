@@ -90,6 +90,40 @@ async def test_text_that_is_no_json_can_be_repaired_as_a_whole(source):
         assert screen.table.conversation(-2).turns[1].content == "好"
 
 
+async def test_damaged_characters_are_offered_before_and_after_and_taken_one_by_one(source):
+    """Nothing is changed until it is chosen; one step takes it back; a sound record has nothing to offer."""
+    damaged = {"instruction": "ＳＭ４是什么\u200b？", "output": "a block cipher"}
+    source.write_text(json.dumps(damaged) + '\n{"instruction": "what", "output": "nothing odd here"}\n', encoding="utf-8")
+    async with opened(source) as pilot:
+        screen = pilot.app.screen
+        await pilot.press("m")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        dialog = "\n".join(screen_text(pilot))
+        await pilot.press("j", "j", "enter")
+        await until(pilot, lambda: screen.table.edits.is_unsaved)
+
+        assert r"'ＳＭ４是什么\u200b？' → 'SM4是什么" in dialog
+        assert screen.table.raw(0) == damaged | {"instruction": "SM4是什么\u200b？"}
+        await pilot.press("u")
+        assert screen.table.raw(0) == damaged
+        await pilot.press("j", "m")
+        await until(pilot, lambda: any("nothing to repair" in note.message for note in pilot.app._notifications))
+
+
+async def test_a_record_is_written_in_the_other_script_on_request(source):
+    """Traditional into Simplified by OpenCC's words, shown before it is taken."""
+    source.write_text(json.dumps({"instruction": "對稱密碼學", "output": "頭髮、發展"}) + "\n", encoding="utf-8")
+    async with opened(source) as pilot:
+        screen = pilot.app.screen
+        await pilot.press("m")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        assert "in Simplified characters '對稱密碼學' → '对称密码学'" in " ".join("\n".join(screen_text(pilot)).split())
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.table.edits.is_unsaved)
+
+        assert screen.table.raw(0) == {"instruction": "对称密码学", "output": "头发、发展"}
+
+
 async def test_left_out_records_are_not_saved_and_undo_brings_them_back(source, tmp_path):
     """x leaves out and goes on, u takes back, U does it again."""
     async with opened(source) as pilot:
@@ -105,6 +139,26 @@ async def test_left_out_records_are_not_saved_and_undo_brings_them_back(source, 
         await save_as(pilot, tmp_path / "new.json")
         await until(pilot, lambda: not screen.table.edits.is_unsaved)
     assert [record.raw["output"] for record in read_file(tmp_path / "new.json").records] == [one["output"] for one in RECORDS[1:]]
+
+
+async def test_all_that_is_shown_is_left_out_as_one_step(source):
+    """X asks first, works in the background, and u takes all of it back; what is no record is left out too."""
+    async with opened(source) as pilot:
+        screen = pilot.app.screen
+        screen.browser._filter((Filter("thinking", "with"),))
+        await pilot.press("X", "y")
+        await until(pilot, lambda: screen.table.edits.is_unsaved)
+
+        assert screen.table.changed_rows() == [0, 2] and all(map(screen.table.is_left_out, (0, 2)))
+        screen.browser._filter((Filter("state", "left_out"), Filter("difficulty", "hard")))
+        assert list(screen.browser.records.numbers) == [2]
+        await pilot.press("u")
+        assert screen.table.changed_rows() == []
+        await pilot.press("escape")
+        await show_unusable(pilot)
+        await pilot.press("X", "y")
+        await until(pilot, lambda: screen.table.edits.is_unsaved)
+        assert screen.table.changed_rows() == [-2, -1]
 
 
 async def test_a_file_that_is_there_is_only_written_over_after_yes(source, tmp_path):

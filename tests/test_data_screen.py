@@ -16,6 +16,7 @@ from tui.glyphs import UNICODE
 from tui.screens.data import DataScreen
 from tui.screens.data_filter import Filter, offers
 from tui.screens.data_summary import summary_lines
+from tui.screens.data_table import RecordTable
 from tui.session import Session
 from tui.widgets.token_view import STYLES
 
@@ -53,9 +54,10 @@ def qwen3(tmp_path_factory):
 
 
 @asynccontextmanager
-async def opened(path, model="not/here", size=(80, 24), ascii_only=False, counted=True):
+async def opened(path, model="not/here", size=(80, 24), ascii_only=False, counted=True, eval_path=""):
     """The screen on `path`, when all is counted (counted=False: as soon as the first rows are there)."""
-    document = Document(f"[model]\nname = {json.dumps(str(model))}\n[data]\npath = {json.dumps(str(path))}\neval_fraction = 0.25\n")
+    name, path, eval_path = (json.dumps(str(one)) for one in (model, path, eval_path))
+    document = Document(f"[model]\nname = {name}\n[data]\npath = {path}\neval_path = {eval_path}\neval_fraction = 0.25\n")
     app = DanluApp(Session(document=document, ascii=ascii_only), "data")
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(pilot.app.screen_stack[0], DataScreen) and is_there(pilot.app.screen_stack[0], counted))
@@ -185,6 +187,31 @@ async def test_cutoff_moves_and_its_loss_is_shown(data_file, qwen3):
         assert pilot.app.session.document.values.data.max_seq_length == 1024
 
 
+async def test_records_that_hold_a_question_of_the_evaluation_file_are_told(data_file):
+    """A configured evaluation file is compared with, nothing is split off beside it, and the filter shows the records."""
+    asked = {"instruction": "请详细说明分组密码的工作模式有哪些", "output": "ECB、CBC、CTR、GCM。"}
+    held = {"instruction": "背景如下。请详细说明分组密码的工作模式有哪些？", "output": "有四种。"}
+    async with opened(data_file([*RECORDS, held]), eval_path=data_file([asked], "eval.jsonl")) as pilot:
+        screen = pilot.app.screen
+        screen.browser._filter((Filter("problem", "contaminated"),))
+        await pilot.press("enter")
+
+        assert list(screen.browser.records.numbers) == [4]
+        assert "holds 100 % of question 1 of eval.jsonl" in " ".join(page_text(pilot).split())
+        assert screen.table.split.counts == {"train": 5, "eval": 0}
+
+
+async def test_what_was_found_so_far_stays_as_it_is(data_file):
+    """A page or filter may be going through it while the file is read on in another thread."""
+    async with opened(data_file([*RECORDS, {"a": 1}])) as pilot:
+        table = pilot.app.screen.table
+        again = RecordTable(table.dataset, table.settings, table.cutoff)
+        remarks, faults = again.remarks, again.faults
+        again.scan(9)
+
+        assert (remarks, faults) == ({}, {}) and list(again.remarks) == [3] and list(again.faults) == [4]
+
+
 async def test_screen_and_report_agree(shared_data):
     """The screen shows the numbers that `danlu inspect` prints."""
     path = shared_data / "alpaca_zh_demo.json"
@@ -261,7 +288,7 @@ async def test_files_offered_are_told_apart_by_the_end_of_their_path(data_file, 
 
 
 async def test_100000_records_scroll_without_widgets_of_their_own(data_file):
-    """The last record is one key away, and the screen holds as many widgets as for four records; x stops the counting."""
+    """The last record is one key away, and the screen holds as many widgets as for four records; i stops the counting."""
     path = data_file({"instruction": f"question {number}", "output": "answer"} for number in range(100_000))
     async with opened(path, counted=False) as pilot:
         screen = pilot.app.screen

@@ -3,7 +3,7 @@
 Reading, counting and saving run in threads that only post what they found (`data_job`). The file that was opened is never written.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ from data.saving import Outcome, save
 from tui.screens import data_choice as choice
 from tui.screens.base import DanluScreen
 from tui.screens.data_browser import Browser
-from tui.screens.data_editing import Editing
+from tui.screens.data_editing import Editing, Proposed
 from tui.screens.data_job import Job, Stopped
 from tui.screens.data_keys import DOING
 from tui.screens.data_loading import Finished, NoTokenizer, Opened, Stage, load_file
@@ -41,7 +41,7 @@ class DataScreen(DanluScreen):
         super().__init__()
         self.editing: Editing | None = None
         self.error = ""
-        self.reading, self.saving = Job(self, "load"), Job(self, "save")
+        self.reading, self.saving, self.leaving = Job(self, "load"), Job(self, "save"), Job(self, "leave_out")
         self._opening: Path | None = None
         self._loaded: tuple[object, ...] = ()
         self._target = Path()
@@ -87,7 +87,8 @@ class DataScreen(DanluScreen):
         """Start reading; what is shown stays until the first records of the new file are there."""
         self._loaded = self._wanted()
         self._opening = Path(str(self._loaded[0]))
-        self.reading.start(Stage("read"), partial(load_file, self._opening, choice.config_of(self.session)))
+        config, evaluation = choice.config_of(self.session), choice.evaluation(self.session)
+        self.reading.start(Stage("read"), partial(load_file, self._opening, config, evaluation))
         self._show_status()
 
     def on_job_told(self, event: Job.Told) -> None:
@@ -103,6 +104,9 @@ class DataScreen(DanluScreen):
             case Outcome() as outcome:
                 event.job.end()
                 self._saved(outcome)
+            case Proposed() as proposed:
+                event.job.end()
+                self._take(proposed)
             case Finished():
                 event.job.end()
             case Exception() as error if not isinstance(error, Stopped):
@@ -117,6 +121,7 @@ class DataScreen(DanluScreen):
 
     def _opened(self, table: RecordTable) -> None:
         if self.editing:
+            self.leaving.stop()
             self.editing.close()
         self.error, self.editing = "", Editing(table)
         choice.remember(table.dataset.path)
@@ -124,7 +129,7 @@ class DataScreen(DanluScreen):
 
     def _failed(self, job: Job, error: Exception) -> None:
         """A file that cannot be used: beside what is shown already, or in its place when there is nothing."""
-        if job is self.saving or self.table is not None:
+        if job is not self.reading or self.table is not None:
             self.notify_error(error)
         if job is self.reading:
             self.error = str(error)
@@ -133,7 +138,7 @@ class DataScreen(DanluScreen):
                 self._loaded = self._wanted()
 
     def _show_status(self) -> None:
-        stage = self.saving.stage or self.reading.stage
+        stage = self.saving.stage or self.leaving.stage or self.reading.stage
         busy = progress_of(stage) if stage else tr("data.stopped") if self.reading.is_stopped else ""
         self.browser.show_status(self._opening, busy, self.error)
 
@@ -157,7 +162,7 @@ class DataScreen(DanluScreen):
 
     def _jobs(self) -> list[Job]:
         """What is going on, the latest first."""
-        return [job for job in (self.saving, self.browser.searching, self.reading) if job.stage]
+        return [job for job in (self.saving, self.leaving, self.browser.searching, self.reading) if job.stage]
 
     def action_stop(self) -> None:
         self._jobs()[0].stop()
@@ -209,25 +214,31 @@ class DataScreen(DanluScreen):
 
     def action_leave_out(self) -> None:
         """Leave the record under the cursor out, or take it in again; go on to the next."""
-        if (row := self.browser.row) is not None and self._leave_out([row]):
+        if (row := self.browser.row) is not None and self._may_edit():
+            self._make(lambda editing: editing.leave_out(row))
             self.browser.records.action_move(1)
 
     @work(exclusive=True, group="edit")
     async def action_leave_out_shown(self) -> None:
         rows = list(self.browser.records.numbers)
         asking = Confirm(tr("data.leave_out_title"), tr("data.leave_out_shown", count=f"{len(rows):,}"))
-        if await self.app.push_screen_wait(asking):
-            self._leave_out(rows)
+        if await self.app.push_screen_wait(asking) and self._may_edit() and (editing := self.editing):
+            progress = lambda tell: lambda done: tell(Stage("leave_out", done, len(rows)))  # noqa: E731
+            self.leaving.start(Stage("leave_out"), lambda tell: tell(editing.leaving_out(rows, progress(tell))))
+            self._show_status()
 
-    def _leave_out(self, rows: Sequence[int]) -> bool:
-        if not self._may_edit() or self.editing is None:
-            return False
+    def _take(self, proposed: Proposed) -> None:
+        """Make it, unless another file was opened meanwhile."""
+        if proposed.editing is self.editing:
+            self._make(lambda editing: editing.take(proposed))
+
+    def _make(self, edit: Callable[[Editing], None]) -> None:
+        assert self.editing is not None
         try:
-            self.editing.leave_out(rows)
+            edit(self.editing)
         except DanluError as error:
             self.notify_error(error)
         self._changed()
-        return True
 
     def action_undo(self) -> None:
         self._step_back(Editing.undo)
@@ -237,7 +248,7 @@ class DataScreen(DanluScreen):
 
     def _step_back(self, step: Callable[[Editing], list[int] | None]) -> None:
         try:
-            rows = step(self.editing) if self.editing else None
+            rows = step(self.editing) if self._may_edit() and self.editing else None
         except DanluError as error:
             self.notify_error(error)
             return
@@ -246,9 +257,10 @@ class DataScreen(DanluScreen):
             self._changed()
 
     def _may_edit(self) -> bool:
-        """Not before somebody was asked about the edits of an earlier console, and not while they are being saved."""
-        if self.editing is None or self.editing.waiting or self.saving.stage:
-            self.say(tr("data.still_saving" if self.saving.stage else "data.still_reading"), severity="warning")
+        """Not before somebody was asked about the edits of an earlier console, and not while they are being made or saved."""
+        is_busy = self.saving.stage or self.leaving.stage
+        if self.editing is None or self.editing.waiting or is_busy:
+            self.say(tr("data.still_editing" if is_busy else "data.still_reading"), severity="warning")
             return False
         return True
 

@@ -24,11 +24,20 @@ def config_of(session: Session) -> Config:
 
 def configured(session: Session) -> Path | None:
     """The training data file of the configuration; relative to its file, else to the current folder."""
+    return _configured(session, "path")
+
+
+def evaluation(session: Session) -> Path | None:
+    """The same for the evaluation file."""
+    return _configured(session, "eval_path")
+
+
+def _configured(session: Session, key: str) -> Path | None:
     config, document = config_of(session), session.document
-    if not config.data.path:
+    if not getattr(config.data, key):
         return None
     places = [document.path.parent, Path.cwd()] if document and document.path else [Path.cwd()]
-    found = [Path(config_file.resolve(config, place).data.path) for place in places]
+    found = [Path(getattr(config_file.resolve(config, place).data, key)) for place in places]
     return next((path for path in found if path.exists()), found[0])
 
 

@@ -4,9 +4,9 @@ What an edit is and where it is kept is `data.edits` and `data.edit_journal`; th
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from textual.app import App
 
@@ -23,6 +23,7 @@ from tui.widgets.choices import Choice, Choices
 from tui.widgets.text_editor import TextEditor
 
 PREVIEW = 60
+TOLD_EVERY = 256
 WHOLE: fields.Path = ()
 
 
@@ -30,6 +31,13 @@ def journal_of(source: Path) -> EditJournal:
     """The journal of a data file, with the console's state: it is no cache that may be thrown away."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return EditJournal(Path(state) / "danlu" / "edits", source)
+
+
+class Proposed(NamedTuple):
+    """Changes that were worked out in a thread, to be made together by `editing` if it is still the one on screen."""
+
+    editing: "Editing"
+    changes: tuple[Change, ...]
 
 
 class Editing:
@@ -74,25 +82,42 @@ class Editing:
         return path is not None and await self._type(app, row, path)
 
     async def fix(self, app: App, row: int) -> bool | None:
-        """Show what could be repaired in a row's characters, before and after; return whether a fix was taken, None if there is none."""
+        """Show what could be repaired in a row's characters, and the scripts it could be written in, before and after.
+
+        Return whether any of it was taken, None if there is nothing to offer. Raises DataError for a script that needs OpenCC.
+        """
         raw = self._table.raw(row)
         found = fixes.offers(raw) if isinstance(raw, dict) else []
-        if not found:
-            return None
-        names = [f"{fields.path_name(one.path)}: {code_name(one.code)}" for one in found]
-        choices = [Choice(one, name, gate.safe(fixes.difference(one.before, one.after))) for one, name in zip(found, names, strict=True)]
+        choices = [Choice((one,), f"{fields.path_name(one.path)}: {code_name(one.code)}", _shown(one)) for one in found]
         if len(found) > 1:
             choices.insert(0, Choice(tuple(found), tr("data.fix_all"), f"{len(found)}"))
+        choices += [Choice(code, code_name(code), _preview(raw, code)) for code in fixes.scripts(raw)] if isinstance(raw, dict) else []
+        if not choices:
+            return None
         taken = await app.push_screen_wait(Choices(tr("data.fix_title"), choices, wide=True))
         if taken is None:
             return False
-        self._make([self._change(row, fixes.applied(raw, [taken] if isinstance(taken, fixes.Offer) else list(taken)), False)])
+        made = fixes.offers(raw, [taken]) if isinstance(taken, str) else list(taken)
+        self._make([self._change(row, fixes.applied(raw, made), False)])
         return True
 
-    def leave_out(self, rows: Sequence[int]) -> None:
-        """Leave rows out of what will be saved; if all of them are left out already, take them in again."""
+    def leave_out(self, row: int) -> None:
+        """Leave a row out of what will be saved, or take it in again."""
+        self._make([self._change(row, self._changed_value(row), not self._table.is_left_out(row))])
+
+    def leaving_out(self, rows: Sequence[int], progress: Callable[[int], None]) -> "Proposed":
+        """The step that leaves many rows out; if all of them are left out already, it takes them in again. For a thread: makes nothing."""
         are_out = all(map(self._table.is_left_out, rows))
-        self._make(self._change(row, self._changed_value(row), not are_out) for row in rows)
+        changes = []
+        for done, row in enumerate(rows):
+            if done % TOLD_EVERY == 0:
+                progress(done)
+            changes.append(self._change(row, self._changed_value(row), not are_out))
+        return Proposed(self, tuple(changes))
+
+    def take(self, proposed: "Proposed") -> None:
+        """Make what was proposed, as one step."""
+        self._make(proposed.changes)
 
     def undo(self) -> list[int] | None:
         """Take back the last step; the rows it was about, None when there is none."""
@@ -174,11 +199,23 @@ class Editing:
         return position < self._table.dataset.values and digest(self._table.source(self._table.row_at(position))) == of
 
 
+def _shown(offer: fixes.Offer) -> str:
+    return gate.safe(fixes.difference(offer.before, offer.after))
+
+
+def _preview(raw: dict[str, Any], code: str) -> str:
+    """The first change that a script would make, or what it needs."""
+    try:
+        return next((_shown(one) for one in fixes.offers(raw, [code])), "")
+    except DataError as error:
+        return gate.safe(str(error))
+
+
 def _object(text: str) -> dict[str, Any]:
     """A record from its JSON. Raises DataError."""
     value = decode(text.encode())
     if value.fault is not None:
-        raise DataError(value.fault[1])
+        raise DataError(value.fault.text)
     if not isinstance(value.value, dict):
         raise DataError(f"a record must be an object in braces, but this is {type(value.value).__name__}; write it as {{…}}")
     return value.value

@@ -38,7 +38,10 @@ def select(table: RecordTable, filters: Filters) -> Sequence[int]:
     if not filters:
         return range(len(table))
     if state:
-        return [row for row in table.changed_rows() if table.is_left_out(row) == (state == "left_out") and _fits(table, row, filters)]
+        # What is no record of the file is judged by no other filter.
+        fits = _mask(table, tuple(one for one in filters if one.kind != "state"))
+        wanted = [row for row in table.changed_rows() if table.is_left_out(row) == (state == "left_out")]
+        return [row for row in wanted if row < 0 or fits[row]]
     rows = np.flatnonzero(_mask(table, filters))
     if Filter("alike", "near") in filters:
         rows = rows[np.argsort(table.groups[rows], kind="stable")]
@@ -53,11 +56,6 @@ def offers(table: RecordTable, filters: Filters) -> list[tuple[Filter, int]]:
         counts = _counts(table, kind, _mask(table, others))
         found += [(Filter(kind, value), count) for value, count in counts if count or Filter(kind, value) in filters]
     return found
-
-
-def _fits(table: RecordTable, row: int, filters: Filters) -> bool:
-    """Whether a changed row passes the filters of other kinds; one that is no record of the file is judged by none."""
-    return row < 0 or bool(_mask(table, tuple(one for one in filters if one.kind != "state"))[row])
 
 
 def _mask(table: RecordTable, filters: Filters) -> np.ndarray:

@@ -12,9 +12,10 @@ from pathlib import Path
 from data.errors import DanluError
 from data.examples import ExampleSettings
 from data.findings import Survey, survey
+from data.inspection import contamination_remarks
 from data.lengths import settings_to_count
 from data.proof import prove
-from data.reading import open_file
+from data.reading import open_file, read_file
 from data.splitting import split
 from engine.config import Config
 from tui.screens.data_table import RecordTable
@@ -30,7 +31,7 @@ PROVED_RECORDS = 20_000
 
 @dataclass(frozen=True)
 class Stage:
-    """What is being done: read, search, records, texts, duplicates or proof; total 0 = unknown."""
+    """What is being done: read, search, records, texts, duplicates, proof or contamination; total 0 = unknown."""
 
     name: str
     done: int = 0
@@ -60,8 +61,11 @@ Update = Stage | Opened | NoTokenizer | Finished
 Tell = Callable[[Update], None]
 
 
-def load_file(path: Path, config: Config, tell: Tell) -> None:
-    """Read `path` and look into it as `config` would train on it. Raises DataError for an unusable file."""
+def load_file(path: Path, config: Config, evaluation: Path | None, tell: Tell) -> None:
+    """Read `path` and look into it as `config` would train on it. evaluation: a file whose questions it should not hold.
+
+    Raises DataError for an unusable file.
+    """
     tell(Stage("read"))
     data = config.data
     dataset = open_file(path, data.format, limit=data.limit, columns=data.columns)
@@ -73,11 +77,15 @@ def load_file(path: Path, config: Config, tell: Tell) -> None:
     _read_on(table, tell)
     found = _look(table, config, tell)
     table.set_groups(found.groups)
-    ratios = {"train": 1 - data.eval_fraction, "eval": data.eval_fraction}
+    fraction = 0.0 if evaluation else data.eval_fraction
+    ratios = {"train": 1 - fraction, "eval": fraction}
     table.split = split(dataset.records, ratios, config.train.seed, table.groups.tolist())
     table.set_texts(found.texts)
     if len(table) <= PROVED_RECORDS:
         table.proof = prove(table.split, dataset.records, lambda done, total: tell(Stage("proof", done, total)))
+    if evaluation and not (evaluation.exists() and evaluation.samefile(path)):
+        other = read_file(evaluation, data.format, columns=data.columns)
+        table.add_remarks(contamination_remarks(dataset, other, lambda done, total: tell(Stage("contamination", done, total))))
     tell(Finished())
 
 

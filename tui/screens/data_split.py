@@ -18,7 +18,8 @@ def split_lines(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
         return [[(tr("data.not_yet"), "dim")]]
     parts = [part for part, share in split.ratios.items() if share > 0]
     lines: list[Line] = [[(tr("data.split_title"), "title"), ("  " + tr("data.split_seed", seed=split.seed), "dim")]]
-    lines += wrap([(tr("data.split_about"), "dim")], width)
+    about = "data.split_about" if len(parts) > 1 else "data.split_whole"
+    lines += wrap([(tr(about), "dim")], width)
     column = min((width - LABEL - COUNT) // len(parts), MOST)
     total = sum(split.counts.values())
     whole = [Share("", "", part, split.ratios[part] * total, split.counts[part]) for part in parts]

@@ -6,7 +6,7 @@ changed (`data.edits`) lies over what the file holds; groups and parts are those
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class RecordTable:
         self._lengths = np.zeros((0, 4), dtype=np.int32)
         self._tokens = np.zeros(0, dtype=np.int32)
         self._now: dict[int, Now] = {}
+        self._left_out: set[int] = set()
         self._exact = (0, np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
@@ -69,10 +70,8 @@ class RecordTable:
             self.index.add(searchable_text(self.dataset.records[number].conversation))
         self.index.flush()
         remarks, faults = self.dataset.remarks[self._seen_remarks :], self.dataset.faults[self._seen_faults :]
-        for remark in remarks:
-            self.remarks.setdefault(remark.record, []).append(remark)
-        for fault in faults:
-            self.faults.setdefault(fault.position, []).append(fault)
+        self.add_remarks(remarks)
+        self.faults = _with(self.faults, ((fault.position, fault) for fault in faults))
         self._seen_remarks, self._seen_faults = self._seen_remarks + len(remarks), self._seen_faults + len(faults)
 
     def set_lengths(self, columns: np.ndarray) -> None:
@@ -92,10 +91,12 @@ class RecordTable:
 
     def set_texts(self, texts: Texts) -> None:
         """Take what the texts show: more remarks, languages, terms."""
-        remarks = {record: [*found] for record, found in self.remarks.items()}
-        for record, found in texts.remarks.items():
-            remarks.setdefault(record, []).extend(found)
-        self.remarks, self.texts = remarks, texts
+        self.texts = texts
+        self.add_remarks(remark for found in texts.remarks.values() for remark in found)
+
+    def add_remarks(self, added: Iterable[Fault]) -> None:
+        """Take more remarks on records."""
+        self.remarks = _with(self.remarks, ((remark.record, remark) for remark in added))
 
     # Columns for filters and pages, an entry a record, changed ones as they are now
 
@@ -136,10 +137,10 @@ class RecordTable:
 
     def lengths(self) -> np.ndarray:
         """(N, 4) int32 of record, prompt, thinking, answer, a row an example, without records left out; empty until counted."""
-        if not self._now or not len(self._lengths):
+        if not len(self._lengths) or not (others := self.changed_rows()):
             return self._lengths
-        kept = self._lengths[~np.isin(self._lengths[:, 0], list(self._now))]
-        return np.concatenate([kept, *(now.lengths for row, now in self._now.items() if not self.is_left_out(row))])
+        kept = self._lengths[~np.isin(self._lengths[:, 0], others)]
+        return np.concatenate([kept, *(now.lengths for row, now in self._now.items() if row not in self._left_out)])
 
     @property
     def is_counted(self) -> bool:
@@ -169,12 +170,11 @@ class RecordTable:
         return self.edits.of(self.position(row))
 
     def is_left_out(self, row: int) -> bool:
-        change = self.change(row)
-        return change is not None and change.is_left_out
+        return row in self._left_out
 
     def changed_rows(self) -> list[int]:
         """Rows that are not as in the file."""
-        return sorted(self._now)
+        return sorted({*self._now, *self._left_out})
 
     def source(self, row: int) -> Any:
         """What stands in the file: an object, or the text of a value that is none."""
@@ -268,14 +268,14 @@ class RecordTable:
         """Take what these rows say now; called for each row whose change came or went."""
         for row in rows:
             self._now.pop(row, None)
-            if (change := self.change(row)) is None:
-                continue
-            if change.value is None:
-                conversation, problems = self.conversation(row), self.problems(row)
-            else:
+            self._left_out.discard(row)
+            change = self.change(row)
+            if change and change.is_left_out:
+                self._left_out.add(row)
+            if change and change.value is not None:
                 conversation, problems = read_changed(self.dataset, self.line(row), change.value)
-            text = fold(searchable_text(conversation) if conversation else str(self.raw(row)))
-            self._now[row] = Now(conversation, problems, text, count_changed(row, conversation, self.tokenizer, self.settings))
+                text = fold(searchable_text(conversation) if conversation else str(change.value))
+                self._now[row] = Now(conversation, problems, text, count_changed(row, conversation, self.tokenizer, self.settings))
 
     def search(self, needle: str, tell: Callable[[], None] = lambda: None) -> array:
         """Records that hold `needle` anywhere, as they are now. tell: called again and again; it may raise to stop."""
@@ -283,3 +283,11 @@ class RecordTable:
         found = [row for row in self.index.search(needle, tell) if row not in self._now]
         changed = [row for row, now in self._now.items() if wanted in now.text]
         return array("i", sorted([*changed, *found]) if changed else found)
+
+
+def _with(found: dict[int, list[Fault]], added: Iterable[tuple[int, Fault]]) -> dict[int, list[Fault]]:
+    """A dictionary with more in it. What was found before stays as it is: another thread may be going through it."""
+    several: dict[int, list[Fault]] = {}
+    for key, fault in added:
+        several.setdefault(key, []).append(fault)
+    return found | {key: [*found.get(key, []), *faults] for key, faults in several.items()} if several else found
