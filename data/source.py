@@ -93,7 +93,8 @@ def open_source(path: Path) -> Source:
 
 def _source(path: Path, fd: int) -> Source:
     head, total = os.pread(fd, _SAMPLE, 0), os.fstat(fd).st_size
-    if foreign := next((what for magic, what in _FOREIGN.items() if head.lstrip().startswith(magic)), None):
+    begins = head[:256].lstrip()
+    if foreign := next((what for magic, what in _FOREIGN.items() if begins.startswith(magic)), None):
         raise DataError(f"{path}: {foreign}")
     if is_parquet(head):
         return Source(path, fd, encoding.UTF8, "parquet", 0, parquet_as_json(path))

@@ -4,6 +4,7 @@ The checks themselves are in `data.quality`, `data.mojibake`, `data.chinese`, `d
 `Fault`s with a line, a field and a code. Nothing is changed.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -80,18 +81,45 @@ def _all_text(conversation: Conversation) -> str:
 
 def _remarks(text: str, conversation: Conversation, terms: Sequence[Term]) -> Iterator[tuple[str, str, str]]:
     """Field, code and sentence of each thing that is odd about a record."""
-    for code, seen in _damage(text):
-        yield "", code, f"{DAMAGE[code]}: {seen}"
+    for code, seen in _system_damage(conversation.system):
+        yield "system", code, f"{DAMAGE[code]}: {seen}"
+    if next(_damage(text), None):
+        yield from _damage_by_turn(conversation)
     for one in quality.findings(conversation):
         yield f"turn {one.turn + 1}", one.code, f"{quality.CHECKS[one.code]}: {one.text}"
-    for name in dict.fromkeys(term.name for term in terms if term.category == "standard"):
+    standards: dict[str, int] = {}
+    for term in terms:
+        if term.category == "standard":
+            standards.setdefault(term.name, term.start)
+    for name, start in standards.items():
         if reason := doubt(name):
-            yield "", "unknown_standard", f"{DAMAGE['unknown_standard']}: {name}, {reason}"
+            yield _turn_at(conversation, start), "unknown_standard", f"{DAMAGE['unknown_standard']}: {name}, {reason}"
     for number, turn in enumerate(conversation.turns):
         if turn.role != "assistant" and "<" in turn.content and has_tag(turn.content):
             yield f"turn {number + 1}", "tag_in_question", DAMAGE["tag_in_question"]
         if turn.role == "assistant" and (odd := odd_tags(turn.content)):
             yield f"turn {number + 1}", "odd_tag", f"{DAMAGE['odd_tag']}: {' '.join(odd[:3])}"
+
+
+@functools.lru_cache(maxsize=64)
+def _system_damage(system: str) -> tuple[tuple[str, str], ...]:
+    """As `_damage`; most records of a file have the same system prompt."""
+    return tuple(_damage(system))
+
+
+def _damage_by_turn(conversation: Conversation) -> Iterator[tuple[str, str, str]]:
+    for number, turn in enumerate(conversation.turns):
+        for code, seen in _damage("\n".join(filter(None, (turn.reasoning, turn.content)))):
+            yield f"turn {number + 1}", code, f"{DAMAGE[code]}: {seen}"
+
+
+def _turn_at(conversation: Conversation, place: int) -> str:
+    """The turn that holds the character at `place` of `_all_text`."""
+    for number, turn in enumerate(conversation.turns):
+        place -= sum(len(text) + 1 for text in (turn.reasoning, turn.content) if text)
+        if place < 0:
+            return f"turn {number + 1}"
+    raise AssertionError(place)
 
 
 def _damage(text: str) -> Iterator[tuple[str, str]]:

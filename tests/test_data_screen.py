@@ -219,7 +219,9 @@ async def test_screen_and_report_agree(shared_data):
     async with opened(path) as pilot:
         table = pilot.app.screen.table
 
-        assert f"{report.exact_duplicates} exact duplicates" in plain(summary_lines(table, UNICODE, False, 80))
+        summary = plain(summary_lines(table, UNICODE, False, 80))
+        assert f"{report.exact_duplicates} exact duplicates" in summary
+        assert f"languages  zh {report.language['zh']:,} · " in summary
         assert len(table.near) == report.near_duplicate_groups
         assert dict(table.texts.languages) == report.language
 

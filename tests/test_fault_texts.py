@@ -35,7 +35,7 @@ def test_a_fault_speaks_one_language_and_says_what_was_seen(code, language):
     told = fault_text(Fault(3, "turn 2", code, f"{meaning}: 对应的值"))
 
     assert (meaning in told) == (language == "en")
-    assert "turn 2: " in told and told.endswith("对应的值")
+    assert ("turn 2: " if language == "en" else "第 2 轮: ") in told and told.endswith("对应的值")
     assert fault_text(Fault(3, "", code, meaning)).endswith(meaning if language == "en" else CATALOGUE["about"][code]["zh"])
 
 

@@ -94,6 +94,7 @@ def test_findings_become_faults_with_line_field_and_record(tmp_path):
     remarks = look_at_texts(read_file(path).records).remarks
 
     assert [(fault.code, fault.line, fault.record) for fault in remarks[0]] == [("full_width", 1, 0), ("unknown_standard", 1, 0)]
+    assert [fault.field for fault in remarks[0]] == ["turn 2", "turn 1"]
     assert "→" in remarks[0][0].text and "GB/T 39786-2021" in remarks[0][1].text
     assert {(fault.code, fault.field) for fault in remarks[1]} == {("tag_in_question", "turn 1"), ("odd_tag", "turn 2")}
     assert {fault.code for faults in remarks.values() for fault in faults} <= DAMAGE.keys() | CHECKS.keys()

@@ -3,6 +3,8 @@
 The sentences of `data` are English; in another language the meaning comes from the catalogue, and what is left of the sentence follows.
 """
 
+import re
+
 from data import quality, thinking
 from data.record import Fault
 from data.text_checks import DAMAGE
@@ -19,7 +21,9 @@ def code_name(code: str) -> str:
 
 def fault_text(fault: Fault) -> str:
     """The whole sentence, with the field it is about."""
-    return coded(fault.code, fault.text, f"{fault.field}: " if fault.field and fault.field not in fault.text else "")
+    turn = re.fullmatch(r"turn (\d+)", fault.field)
+    field = tr("data.turn", number=turn[1]) if turn else fault.field
+    return coded(fault.code, fault.text, f"{field}: " if field and field not in fault.text else "")
 
 
 def coded(code: str, text: str, field: str = "") -> str:

@@ -1,6 +1,7 @@
 """The summary page: counts, thinking, duplicates, terms, problems by code and unusable records by line. Lines only, no keys."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from data.inspection import is_thinking_fault
 from tui import gate
@@ -32,7 +33,14 @@ def _records(table: RecordTable, width: int) -> list[Line]:
     return [
         _title("data.summary_records"),
         *wrap([(counts, ""), (f"   {dataset.format} · {dataset.container} · {dataset.encoding}", "dim")], width),
+        *(_shares("languages", table.texts.languages, width) + _shares("scripts", table.texts.scripts, width) if table.texts else []),
     ]
+
+
+def _shares(name: str, counts: Mapping[str, int], width: int) -> list[Line]:
+    """Records by language or script, most first; nothing where there is none to tell."""
+    told = " · ".join(f"{value} {count:,}" for value, count in Counter(counts).most_common())
+    return wrap([(f"{tr(f'data.{name}')}  ", "dim"), (told, "")], width) if told else []
 
 
 def _thinking(table: RecordTable, signs: Glyphs) -> list[Line]:
