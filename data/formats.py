@@ -129,7 +129,8 @@ def convert(raw: dict[str, Any], format: str) -> tuple[Conversation | None, list
         if layout is None:
             fields = ", ".join(list(raw)[:6]) or "none"
             known = "instruction/output, conversations, messages or query/response"
-            raise RecordError("", "unknown_format", f"no known layout; fields seen: {fields}; expected {known}")
+            cure = "other names are mapped by data.columns (--column output=回答)"
+            raise RecordError("", "unknown_format", f"no known layout; fields seen: {fields}; expected {known}; {cure}")
         return _conversation(raw, list(READERS[layout](raw)), remarks), remarks
     except RecordError as error:
         return None, [*remarks, error.problem]
