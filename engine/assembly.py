@@ -91,7 +91,7 @@ def assemble(
     lengths = prepared.train.lengths.tolist()
     most = piece_tokens(device.type == "cuda", ranks.size)
     plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows, most))
-    checkpointing = ranks.any_rank(plan.gradient_checkpointing)  # each has looked at its own GPU
+    recomputed_layers = int(max(numbers[0] for numbers in ranks.gather([plan.recomputed_layers])))  # each has looked at its own GPU
     marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
     _must_agree(ranks, facts, marks)
     reporter.emit(events.Phase(name="load", detail=config.model.name))
@@ -103,7 +103,7 @@ def assemble(
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
-    model = prepare_training(peft, shape, config.lora, device, precision, checkpointing)
+    model = prepare_training(peft, shape, config.lora, device, precision, recomputed_layers)
     if model.fused is None and leaks(model):
         most = _one_by_one(ranks, reporter, shape.model_type)
     model.start, model.neftune_alpha = start, config.train.neftune_alpha
@@ -239,7 +239,8 @@ def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_re
         device=_device_name(model.device),
         precision=model.precision,
         precision_reason=precision_reason,
-        gradient_checkpointing=plan.gradient_checkpointing,
+        gradient_checkpointing=model.recomputed_layers > 0,
+        recomputed_layers=model.recomputed_layers,
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
         total_parameters=total_parameters,
         forecast_peak_gib=plan.peak_memory_gib,

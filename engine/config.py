@@ -150,7 +150,7 @@ class Train(_Section):
     ] = 0.0
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
-        Meta(description="Recompute activations in backward to save memory; auto asks the memory forecast."),
+        Meta(description="Recompute activations in backward to save memory; auto: of as many layers as the forecast asks for."),
     ] = "auto"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of order, initialisation and dropout.")] = 42
 

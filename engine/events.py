@@ -77,6 +77,8 @@ class Plan(Event, tag="plan"):
     time_s: float | None = None
     """Estimated training time before the first step is measured."""
     reasons: list[str] = []
+    recomputed_layers: int = 0
+    """Of the first layers, whose activations are computed again in backward; 0 where an older engine did not say."""
     plain_because: str = ""
     """The setting that keeps the run off the fused layers, as "key = value"; "" on them and where an older engine did not say."""
 

@@ -15,6 +15,8 @@ SMALL_CHUNK_BYTES = 8 << 20
 """Costs some speed of the head's product, saves up to 0.2 GiB on a GPU and little on a CPU."""
 FULL_TOKENS = 1024
 """Micro-batches of so many tokens keep a device busy; smaller ones are only taken once checkpointing is on as well."""
+STEPS = 8
+"""Layers are recomputed by so many parts of all: the forecast is not finer than that."""
 
 CPU_TOKENS = 512
 """A CPU works through pieces of a micro-batch of so many tokens (or one longer example): as fast as larger ones, which its caches don't
@@ -34,7 +36,7 @@ class Fit(Struct, frozen=True, kw_only=True):
 
     micro_batch: int
     accumulation: int
-    gradient_checkpointing: bool
+    recomputed_layers: int
     chunk_bytes: int
     forecast: Forecast
 
@@ -43,39 +45,45 @@ class Fit(Struct, frozen=True, kw_only=True):
         return self.micro_batch > 0
 
 
-Measure = Callable[[int, bool, int], Forecast]
-"""(rows of a micro-batch, gradient checkpointing, bytes of a loss chunk) -> what that needs."""
+Measure = Callable[[int, int, int], Forecast]
+"""(rows of a micro-batch, layers that are recomputed, bytes of a loss chunk) -> what that needs."""
 
 
-def choose(config: Config, rows: int, row_tokens: int, measure: Measure, holds: Callable[[Forecast], bool]) -> Fit:
-    """The fastest setting that `holds`, for `rows` rows of at most `row_tokens` tokens that one process takes in a step."""
+def choose(config: Config, rows: int, row_tokens: int, layers: int, measure: Measure, holds: Callable[[Forecast], bool]) -> Fit:
+    """The fastest setting that `holds`, for `rows` rows of at most `row_tokens` tokens that one process takes in a step through a model of
+    `layers` layers."""
     found = None
-    for micro_batch, checkpointing, chunk in _settings(config, rows, row_tokens):
+    for micro_batch, recomputed_layers, chunk in _settings(config, rows, row_tokens, layers):
         found = Fit(
-            micro_batch=micro_batch, accumulation=-(-rows // micro_batch), gradient_checkpointing=checkpointing,
-            chunk_bytes=chunk, forecast=measure(micro_batch, checkpointing, chunk),
+            micro_batch=micro_batch, accumulation=-(-rows // micro_batch), recomputed_layers=recomputed_layers,
+            chunk_bytes=chunk, forecast=measure(micro_batch, recomputed_layers, chunk),
         )  # fmt: skip
         if holds(found.forecast):
             return found
     assert found is not None
     return Fit(
-        micro_batch=0, accumulation=rows, gradient_checkpointing=found.gradient_checkpointing, chunk_bytes=found.chunk_bytes,
+        micro_batch=0, accumulation=rows, recomputed_layers=found.recomputed_layers, chunk_bytes=found.chunk_bytes,
         forecast=found.forecast,
     )  # fmt: skip
 
 
-def _settings(config: Config, rows: int, row_tokens: int) -> Iterator[tuple[int, bool, int]]:
-    """From fast to frugal. Recomputing costs a third of a step, half a micro-batch that is still full hardly anything."""
+def _settings(config: Config, rows: int, row_tokens: int, layers: int) -> Iterator[tuple[int, int, int]]:
+    """From fast to frugal. Recomputing all layers costs a third of a step, half a micro-batch that is still full hardly anything."""
     asked = config.train.gradient_checkpointing
     sizes = micro_batches(min(config.train.batch_size, rows), rows)
-    if asked != "on":
-        for size in sizes:
-            if asked == "off" or size == sizes[0] or size * row_tokens >= FULL_TOKENS:
-                yield size, False, CHUNK_BYTES
-    if asked != "off":
-        for size in sizes:
-            yield size, True, CHUNK_BYTES
-    yield 1, asked != "off", SMALL_CHUNK_BYTES
+    full = [size for size in sizes if asked == "off" or size == sizes[0] or size * row_tokens >= FULL_TOKENS]
+    most = 0 if asked == "off" else layers
+    for recomputed_layers in {"off": [0], "on": [], "auto": _steps(layers)}[asked]:
+        for size in full:
+            yield size, recomputed_layers, CHUNK_BYTES
+    for size in sizes if asked != "off" else []:
+        yield size, most, CHUNK_BYTES
+    yield 1, most, SMALL_CHUNK_BYTES
+
+
+def _steps(layers: int) -> list[int]:
+    """None of the layers, an eighth, two eighths and so on; all of them are for whoever asks."""
+    return sorted({layers * eighths // STEPS for eighths in range(STEPS)})
 
 
 def micro_batches(largest: int, rows: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Peak memory of a LoRA run, component by component, before anything is loaded.
 
 Follows what the engine really does: frozen base weights, fp32 adapters with gradients and AdamW, one flat row of tokens a
-micro-batch, head and loss in chunks of supervised rows, checkpointing per layer, and samples with a cache between the steps.
+micro-batch, head and loss in chunks of supervised rows, checkpointing of so many layers, and samples with a cache between the steps.
 Not here: what one layer holds (`engine.activations`), how sure the figure is (`engine.certainty`), what to do about it (`engine.plan`).
 """
 
@@ -45,7 +45,8 @@ UNSHARDED_LAYERS = 2
 
 @dataclass(frozen=True)
 class Workload:
-    """What decides the memory of one process. tokens: of one micro-batch.  chunk_bytes: fp32 logits of one chunk.
+    """What decides the memory of one process. tokens: of one micro-batch.  recomputed_layers: whose activations are computed again in
+    backward.  chunk_bytes: fp32 logits of one chunk.
     generated: tokens of the longest sample with its prompt, 0 without samples.
     shards: processes over which the layers' weights are spread (FSDP2).  pieces: over which each row is (context parallel).
     offload: weights stay in host memory and come layer by layer.  init: of the adapters; what they begin with, where
@@ -53,7 +54,7 @@ class Workload:
 
     tokens: int
     precision: str
-    gradient_checkpointing: bool
+    recomputed_layers: int
     on_gpu: bool
     quantization: str = "none"
     r: int = 16
@@ -113,11 +114,11 @@ class Forecast:
         return sum(self.components.values())
 
 
-def workload(config: Config, precision: str, on_gpu: bool, gradient_checkpointing: bool) -> Workload:
+def workload(config: Config, precision: str, on_gpu: bool, recomputed_layers: int) -> Workload:
     """The part of `config` that memory depends on, for micro-batches of batch_size full rows."""
     samples = config.sample.num_prompts or config.sample.prompts
     return Workload(
-        tokens=config.train.batch_size * config.data.max_seq_length, precision=precision, gradient_checkpointing=gradient_checkpointing,
+        tokens=config.train.batch_size * config.data.max_seq_length, precision=precision, recomputed_layers=recomputed_layers,
         on_gpu=on_gpu, quantization=config.model.quantization, r=config.lora.r, target_modules=config.lora.target_modules,
         dropout=config.lora.dropout, variant=config.lora.variant, optimizer=config.train.optimizer,
         init=config.lora.init,
@@ -130,8 +131,10 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
     fused = runs_fused(shape, work.variant, work.shards > 1)
     kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused, work.variant)
     tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules)
-    activations = shape.num_layers * tokens * (BYTES[work.precision] * shape.hidden_size if work.gradient_checkpointing else kept)
-    layer = tokens * (backward_bytes(shape, work.precision, fused) + (kept if work.gradient_checkpointing else 0))
+    again = min(work.recomputed_layers, shape.num_layers)
+    activations = tokens * (again * BYTES[work.precision] * shape.hidden_size + (shape.num_layers - again) * kept)
+    # Layers that keep their activations come first in backward, and have given them back when the others are computed again.
+    layer = tokens * (backward_bytes(shape, work.precision, fused) + (kept if again == shape.num_layers else 0))
     layer += unpacked_bytes(shape, work, fused) + unsharded_bytes(shape, work)
     loss, generation = loss_bytes(shape, work), generation_bytes(shape, work)
     return Forecast(

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from engine import attention
 from engine import config as schema
@@ -38,7 +39,7 @@ class LoadedModel:
     narrower type than the compute type.  precision: name of the compute type.
     fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, as "key = value"; else None.
     chunk_bytes: of logits at a time, None for the usual.  start: what the adapter began with where that was taken out of the base.
-    neftune_alpha: strength of the noise on the embeddings in training.
+    neftune_alpha: strength of the noise on the embeddings in training.  recomputed_layers: see `recompute`.
     """
 
     peft: PeftModel
@@ -53,6 +54,7 @@ class LoadedModel:
     chunk_bytes: int | None = None
     start: Start | None = None
     neftune_alpha: float = 0.0
+    recomputed_layers: int = 0
 
     def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) last hidden states of `rows` of a flat row of examples.  input_ids, position_ids: (1, T)."""
@@ -80,6 +82,23 @@ class LoadedModel:
                 return self.decoder(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state[0, -1]
 
         return extend
+
+    def recompute(self, number: int) -> None:
+        """From now on keep only the input of each of the first `number` layers and compute the rest again in backward: less memory,
+        but up to a third slower. There is no way back."""
+        self.recomputed_layers = min(number, self.num_layers)
+        if self.fused is not None:
+            self.fused.recomputed_layers = self.recomputed_layers
+        elif self.recomputed_layers:
+            self.peft.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
+            layers = [module for module in self.decoder.modules() if isinstance(module, GradientCheckpointingLayer)]
+            for layer in layers[self.recomputed_layers :]:
+                layer.gradient_checkpointing = False
+
+    @property
+    def num_layers(self) -> int:
+        """Decoder layers of the base."""
+        return self.decoder.config.num_hidden_layers
 
     def logits(self, states: Tensor) -> Tensor:
         """(n, V) in fp32 of (n, D) states."""
@@ -181,9 +200,11 @@ def _targets(shape: ModelShape, asked: str | list[str]) -> str | list[str]:
 
 
 def prepare_training(
-    model: PeftModel, shape: ModelShape, lora: schema.Lora, device: torch.device, precision: str, gradient_checkpointing: bool
+    model: PeftModel, shape: ModelShape, lora: schema.Lora, device: torch.device, precision: str, recomputed_layers: int
 ) -> LoadedModel:
-    """`model` ready to be trained: fused where that is right, checkpointing set, activations left in the compute type, head apart.
+    """`model` ready to be trained: fused where that is right, activations left in the compute type, head apart.
+
+    recomputed_layers: so many of the first compute their activations again in backward.
 
     Raises ModelError where transformers does not give the head apart.
     """
@@ -195,9 +216,7 @@ def prepare_training(
         )
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
     plain_because = why_plain(shape, lora.variant, sharded)
-    fused = fuse(model, lora.dropout, gradient_checkpointing, DTYPES[precision]) if plain_because is None else None
-    if gradient_checkpointing:
-        _recompute(base)
+    fused = fuse(model, lora.dropout, recomputed_layers, DTYPES[precision]) if plain_because is None else None
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             # peft would copy every activation to fp32 for its fp32 adapters; autocast casts the small weights instead.
@@ -206,18 +225,9 @@ def prepare_training(
     head = base.get_output_embeddings()
     narrow = frozen_weight([head], DTYPES[precision]) if head.weight.dtype != DTYPES[precision] else None
     final = _with_final_scaling(head, base.config)
-    return LoadedModel(model, decoder, final, head.weight.shape[0], device, precision, narrow, fused, plain_because)
-
-
-def recompute_activations(model: LoadedModel) -> None:
-    """From now on keep only the input of each layer and compute the rest again in backward: less memory, a third slower."""
-    _recompute(model.peft.get_base_model())
-    if model.fused is not None:
-        model.fused.checkpointing = True
-
-
-def _recompute(base: Any) -> None:
-    base.activation_checkpointing_enable({"use_reentrant": False})
+    loaded = LoadedModel(model, decoder, final, head.weight.shape[0], device, precision, narrow, fused, plain_because)
+    loaded.recompute(recomputed_layers)
+    return loaded
 
 
 def _with_final_scaling(head: torch.nn.Module, config: Any) -> Callable[[Tensor], Tensor]:

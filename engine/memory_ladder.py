@@ -12,7 +12,7 @@ import torch
 
 from engine.errors import EnvironmentFault
 from engine.fitting import SMALL_CHUNK_BYTES
-from engine.loading import LoadedModel, recompute_activations
+from engine.loading import LoadedModel
 from engine.out_of_memory import out_of_memory_words
 from engine.train_step import Updater
 
@@ -58,8 +58,8 @@ class MemoryLadder:
             rows = "1 row" if self.batch_size == 1 else f"{self.batch_size} rows"
             self._tell(f"micro-batches are now {rows}; the effective batch stays the same")
         elif self.has_rungs(model):
-            recompute_activations(model)
-            self._tell("activations are now recomputed in backward: the same result, about a third slower")
+            model.recompute(model.num_layers)
+            self._tell("activations of all layers are now recomputed in backward: the same result, up to a third slower")
         elif model.chunk_bytes is None:
             model.chunk_bytes = SMALL_CHUNK_BYTES
             self._tell("the loss is now computed in smaller pieces")
@@ -71,15 +71,15 @@ class MemoryLadder:
         return self.batch_size > 1 or (self._may_checkpoint and not self.recomputes(model))
 
     def recomputes(self, model: LoadedModel) -> bool:
-        """Whether activations are recomputed in backward."""
-        return bool(model.peft.get_base_model().is_activation_checkpointing)
+        """Whether the activations of all layers are recomputed in backward."""
+        return model.recomputed_layers == model.num_layers
 
     def go_back_to(self, model: LoadedModel, batch_size: int, recomputes: bool, chunk_bytes: int | None) -> None:
         """Stand where a saved run stood, so that it splits its steps alike. batch_size: 0 where that is not known."""
         self.batch_size = batch_size or self.batch_size
         model.chunk_bytes = chunk_bytes
         if recomputes and not self.recomputes(model):
-            recompute_activations(model)
+            model.recompute(model.num_layers)
 
     def _tell(self, text: str) -> None:
         self._warn("out_of_memory", f"out of memory: {text}")

@@ -18,7 +18,8 @@ SENTENCES = {
     "precision_cpu_fp32": "fp32: this CPU has no bf16 units and would only emulate it, slowly",
     "checkpointing_configured": "gradient checkpointing {asked}, as configured",
     "checkpointing_not_needed": "gradient checkpointing off: it fits without ({peak_gib:.1f} of {available_gib:.1f} GiB), faster so",
-    "checkpointing_needed": "gradient checkpointing on: without it, {available_gib:.1f} GiB would not be enough",
+    "checkpointing_needed": "gradient checkpointing on {recomputed} of {layers} layers: without it, {available_gib:.1f} GiB would"
+                            " not be enough",
     "micro_batch_smaller": "micro-batches of {micro_batch} rows, {accumulation} a step, instead of {wanted}: that fits, and the"
                            " effective batch stays the same",
     "plain_layers": "slower layers, which hold more memory too: {why} keeps the run off the fused ones",

@@ -95,7 +95,7 @@ class Option(Struct, frozen=True, kw_only=True):
     available_gib: float
     micro_batch: int
     accumulation: int
-    gradient_checkpointing: bool
+    recomputed_layers: int
     chunk_bytes: int
     forecast: Forecast
     step_s: float | None = None
@@ -117,7 +117,7 @@ class Option(Struct, frozen=True, kw_only=True):
     def facts(self) -> dict[str, object]:
         """What `danlu plan --json` prints of it."""
         names = ("name", "strategy", "quantization", "num_nodes", "world_size", "fits", "peak_gib", "available_gib", "micro_batch",
-                 "accumulation", "gradient_checkpointing", "step_s", "taken", "driven")  # fmt: skip
+                 "accumulation", "recomputed_layers", "step_s", "taken", "driven")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"gpus": list(self.gpus), "reason": self.note.text if self.note else ""}
 
 
@@ -140,7 +140,7 @@ def _way(case: Case, name: str, strategy: str, quantization: str, group: Group) 
         name=name, strategy=strategy, quantization=quantization, gpus=tuple(gpu.index for gpu in group.gpus), num_nodes=group.num_nodes,
         world_size=group.size, fits=fit.fits and impossible is None, peak_gib=fit.forecast.peak * certainty.factor,
         available_gib=available_gib(case.machine, group), micro_batch=fit.micro_batch, accumulation=fit.accumulation,
-        gradient_checkpointing=fit.gradient_checkpointing, chunk_bytes=fit.chunk_bytes, forecast=fit.forecast,
+        recomputed_layers=fit.recomputed_layers, chunk_bytes=fit.chunk_bytes, forecast=fit.forecast,
         step_s=_step_s(case, strategy, quantization, group, fit), link_gbs=group_gbs(case.machine, group),
         gpu_name=group.gpus[0].name if group.gpus else "", cards_differ=group.cards_differ, impossible=impossible,
     )  # fmt: skip
@@ -226,13 +226,14 @@ def _fit(case: Case, strategy: str, quantization: str, group: Group) -> Fit:
     certainty, available = certainty_of(case.machine, group.gpus[0] if group.gpus else None), available_gib(case.machine, group)
     shares = {"shards": group.size} if strategy == "fsdp2" else {"pieces": group.size} if strategy == "context_parallel" else {}
 
-    def measure(rows: int, checkpointing: bool, chunk: int) -> Forecast:
-        work = workload(config, case.precision, on_gpu, checkpointing)
+    def measure(rows: int, recomputed_layers: int, chunk: int) -> Forecast:
+        work = workload(config, case.precision, on_gpu, recomputed_layers)
         changed = {"tokens": case.tokens_of(rows), "quantization": quantization, "chunk_bytes": chunk, **shares}
         return forecast(case.shape, replace(work, offload=strategy == "cpu_offload", **changed))
 
     rows = _rows(case, strategy, group)
-    return choose(config, rows, case.longest_row, measure, lambda found: certainty.holds(found.peak * certainty.factor, available))
+    layers = case.shape.num_layers
+    return choose(config, rows, case.longest_row, layers, measure, lambda found: certainty.holds(found.peak * certainty.factor, available))
 
 
 def _rows(case: Case, strategy: str, group: Group) -> int:
@@ -271,7 +272,7 @@ def _step_s(case: Case, strategy: str, quantization: str, group: Group, fit: Fit
     rates = [speed.gpu_rate(gpu, case.precision) for gpu in group.gpus] or [speed.cpu_rate(case.machine, case.precision)]
     if any(rate is None for rate in rates):
         return None
-    row = speed.row_s(case.config, case.shape, min(rate for rate in rates if rate), quantization, fit.gradient_checkpointing)
+    row = speed.row_s(case.config, case.shape, min(rate for rate in rates if rate), quantization, fit.recomputed_layers)
     assert row is not None
     if strategy == "context_parallel":
         row /= group.size

@@ -29,13 +29,13 @@ SUPERVISED = 0.7
 """Share of the tokens that go through the output head."""
 
 
-def flops_per_token(shape: ModelShape, config: Config, gradient_checkpointing: bool) -> float:
+def flops_per_token(shape: ModelShape, config: Config, recomputed_layers: int) -> float:
     """Forward and the gradient of the activations; frozen weights need none of their own."""
     adapters = shape.adapter_parameters(config.lora.r, config.lora.target_modules)
     layers = shape.num_layers * shape.layer_parameters
     attention = 2 * shape.num_layers * shape.num_heads * shape.head_dim * config.data.max_seq_length / 2
     head = 4 * SUPERVISED * shape.vocab_size * shape.hidden_size
-    return (6 if gradient_checkpointing else 4) * (layers + attention) + 6 * adapters + head
+    return (4 + 2 * recomputed_layers / shape.num_layers) * (layers + attention) + 6 * adapters + head
 
 
 def gpu_rate(gpu: Gpu, precision: str) -> float | None:
@@ -52,12 +52,12 @@ def cpu_rate(machine: Machine, precision: str) -> float | None:
     return rate and rate * 1e9 * CPU_EFFICIENCY
 
 
-def row_s(config: Config, shape: ModelShape, rate: float | None, quantization: str, gradient_checkpointing: bool) -> float | None:
+def row_s(config: Config, shape: ModelShape, rate: float | None, quantization: str, recomputed_layers: int) -> float | None:
     """Seconds of computing one full row forth and back."""
     if rate is None:
         return None
     slowdown = NF4_SLOWDOWN if quantization != "none" else 1.0
-    return row_tokens(config) * flops_per_token(shape, config, gradient_checkpointing) * slowdown / rate
+    return row_tokens(config) * flops_per_token(shape, config, recomputed_layers) * slowdown / rate
 
 
 def row_tokens(config: Config) -> float:

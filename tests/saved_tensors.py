@@ -34,7 +34,7 @@ def trained_model(
     lora = Lora(dropout=dropout, variant=variant)
     shape = ModelShape.from_config(config.to_dict())
     adapted = loading.add_adapter(base, shape, lora, "test", 0)
-    return loading.prepare_training(adapted, shape, lora, torch.device("cpu"), precision, gradient_checkpointing=False), shape
+    return loading.prepare_training(adapted, shape, lora, torch.device("cpu"), precision, recomputed_layers=0), shape
 
 
 def _saved(family: str, layers: int, precision: str, dropout: float, fused: bool, variant: str) -> tuple[int, ModelShape]:

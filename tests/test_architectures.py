@@ -138,4 +138,4 @@ def test_a_model_whose_head_is_not_apart_is_refused():
     model = add_adapter(AutoModelForCausalLM.from_config(config), shape, lora, "tiny", seed=0)
 
     with pytest.raises(ModelError, match="llama4_text models cannot be trained"):
-        prepare_training(model, shape, lora, CPU, "fp32", False)
+        prepare_training(model, shape, lora, CPU, "fp32", 0)

@@ -11,7 +11,7 @@ from engine.model_shape import ModelShape
 from engine.model_source import REFERENCE_CONFIGS
 
 QWEN = ModelShape.from_config(json.loads(REFERENCE_CONFIGS.read_text(encoding="utf-8"))["Qwen3-4B"])
-REFERENCE = {"tokens": 2 * 1024, "precision": "bf16", "gradient_checkpointing": True, "on_gpu": True}
+REFERENCE = {"tokens": 2 * 1024, "precision": "bf16", "recomputed_layers": 36, "on_gpu": True}
 
 
 TABLE = {"weights": (7.49, 2.47), "adapters, gradient, Adam": (0.49, 0.49), "layer inputs": (0.35, 0.35), "one layer": (0.6, 0.65),
@@ -52,11 +52,11 @@ def test_components_add_up_to_the_peak():
 def test_checkpointing_dropout_and_length_move_memory_the_right_way():
     """More is kept without checkpointing, with longer rows, and for dropout on peft's own layers; the fused ones draw it again."""
     plain = forecast(QWEN, Workload(**REFERENCE)).peak
-    kept = forecast(QWEN, Workload(**REFERENCE | {"gradient_checkpointing": False}))
+    kept = forecast(QWEN, Workload(**REFERENCE | {"recomputed_layers": 0}))
 
     assert kept.peak > plain
-    assert forecast(QWEN, Workload(**REFERENCE | {"gradient_checkpointing": False}, dropout=0.1)).peak == kept.peak
-    dora = REFERENCE | {"gradient_checkpointing": False, "variant": "dora"}
+    assert forecast(QWEN, Workload(**REFERENCE | {"recomputed_layers": 0}, dropout=0.1)).peak == kept.peak
+    dora = REFERENCE | {"recomputed_layers": 0, "variant": "dora"}
     assert forecast(QWEN, Workload(**dora, dropout=0.1)).peak > forecast(QWEN, Workload(**dora)).peak
     assert forecast(QWEN, Workload(**REFERENCE | {"tokens": 4096})).peak > plain
 

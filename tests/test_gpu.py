@@ -44,7 +44,7 @@ def _model(folder, precision: str, checkpointing: bool = False, quantization: st
     for name, parameter in peft.named_parameters():
         if "lora_" in name:
             parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    return prepare_training(peft, shape_of(folder), settings, GPU, precision, checkpointing)
+    return prepare_training(peft, shape_of(folder), settings, GPU, precision, peft.config.num_hidden_layers if checkpointing else 0)
 
 
 def _ours(model: LoadedModel, groups, scaler: torch.amp.GradScaler | None = None) -> tuple[float, dict[str, torch.Tensor]]:

@@ -42,7 +42,7 @@ def begun(folder, init: str, fused: bool = True, **lora: object) -> LoadedModel:
     peft = add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), settings, "tiny", seed=0)
     start = find_start(peft, init)
     begin_at(peft, start)
-    model = prepare_training(peft, shape_of(folder), settings, CPU, "fp32", gradient_checkpointing=False)
+    model = prepare_training(peft, shape_of(folder), settings, CPU, "fp32", recomputed_layers=0)
     model.start = start
     if not fused:
         model.fused = None

@@ -18,10 +18,12 @@ from engine.fused.projections import Adapter, Projections
 from engine.fused.weights import Dense
 from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, prepare_training
 from engine.loss import token_scores
-from engine.train_step import Updater, backward, part_sums, read_sums
+from engine.train_step import Updater, backward, forward, part_sums, read_sums
 from tests.tiny_models import FAMILIES, shape_of, tiny_model
 
 CPU = torch.device("cpu")
+ALL = 1000
+"""Layers to recompute: more than any model here has."""
 QUESTIONS = (
     ("一加一？", "一个加一个是两个。", "二。"),
     ("What is a hash?", None, "A digest of fixed length."),
@@ -43,7 +45,7 @@ def _examples(folder) -> list[Example]:
     return found
 
 
-def _model(folder, checkpointing: bool = False, held: str = "fp32", **lora: object) -> LoadedModel:
+def _model(folder, recomputed_layers: int = 0, held: str = "fp32", **lora: object) -> LoadedModel:
     """A tiny model whose adapter is no longer zero, so that every gradient says something."""
     settings = schema.Lora(**{"r": 4, "alpha": 8.0, "dropout": 0.0} | lora)
     model = add_adapter(load_base(folder, held, "none", CPU), shape_of(folder), settings, "tiny", seed=0)
@@ -51,7 +53,7 @@ def _model(folder, checkpointing: bool = False, held: str = "fp32", **lora: obje
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    return prepare_training(model, shape_of(folder), settings, CPU, "fp32", checkpointing)
+    return prepare_training(model, shape_of(folder), settings, CPU, "fp32", recomputed_layers)
 
 
 def _no_scaler() -> torch.amp.GradScaler:
@@ -91,15 +93,33 @@ def _assert_equal(got: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor],
         assert error <= tolerance, f"{name}: relative error {error:.2e}"
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_a_packed_row_gives_the_loss_and_gradients_of_plain_transformers(family, checkpointing):
+@pytest.mark.parametrize("recomputed_layers", [0, 1, ALL])
+def test_a_packed_row_gives_the_loss_and_gradients_of_plain_transformers(family, recomputed_layers):
     """Three examples in one row are as three forward passes of the unchanged model: nothing leaks between them."""
     examples = _examples(family)
-    loss, gradients = _ours(_model(family, checkpointing), [examples])
+    loss, gradients = _ours(_model(family, recomputed_layers), [examples])
     wanted_loss, wanted = _reference(family, examples)
 
     assert loss == pytest.approx(wanted_loss, rel=1e-6)
     _assert_equal(gradients, wanted, 1e-5)
+
+
+@pytest.mark.parametrize("variant", ["lora", "dora"])
+def test_recomputing_some_layers_changes_no_bit_and_keeps_less(family, variant):
+    """On the fused and on the plain path: a third number lies between none and all."""
+    examples, kept, gradients = _examples(family), [], []
+    for number in (0, 1, ALL):
+        model, sizes = _model(family, number, variant=variant), []
+        batch = build_micro_batch(examples, CPU)
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor, sizes=sizes: sizes.append(tensor.nbytes) or tensor, lambda it: it):
+            loss, _ = forward(model, batch)
+        loss.backward()
+        kept.append(sum(sizes))
+        gradients.append({name: parameter.grad for name, parameter in model.trainable().items()})
+
+    assert kept[0] > kept[1] > kept[2]
+    for name, gradient in gradients[0].items():
+        assert torch.equal(gradients[1][name], gradient) and torch.equal(gradients[2][name], gradient), name
 
 
 @pytest.mark.parametrize("variant", ["rslora", "dora"])
@@ -285,7 +305,7 @@ def test_dropout_is_drawn_for_a_step_again_in_recomputation_and_not_at_all_in_ev
         torch.manual_seed(seed)
         return _ours(model, [_examples(family)])[1]
 
-    kept, again, other = step(1, dropout=0.3), step(1, dropout=0.3, checkpointing=True), step(2, dropout=0.3)
+    kept, again, other = step(1, dropout=0.3), step(1, dropout=0.3, recomputed_layers=ALL), step(2, dropout=0.3)
     dropping, without = _model(family, dropout=0.3), _model(family)
     dropping.peft.eval()
     batch = build_micro_batch(_examples(family), CPU)

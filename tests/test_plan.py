@@ -30,8 +30,8 @@ def codes(plan):
 
 def test_checkpointing_is_off_where_it_fits_without():
     """It costs a third more time, so auto takes it only where memory asks."""
-    assert make_plan(Config(), QWEN, machine(gpu(free=79.0, total=80.0))).gradient_checkpointing is False
-    assert make_plan(Config(), QWEN, machine(gpu(free=10.0, total=16.0))).gradient_checkpointing is True
+    assert make_plan(Config(), QWEN, machine(gpu(free=79.0, total=80.0))).recomputed_layers == 0
+    assert make_plan(Config(), QWEN, machine(gpu(free=10.0, total=16.0))).recomputed_layers > 0
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,37 @@ def test_the_memory_manager_keeps_the_effective_batch(free):
 
 
 def test_the_memory_manager_goes_from_fast_to_frugal():
-    """Half a micro-batch that still fills the device comes before recomputing, and small loss chunks come last."""
-    tried = [(size, on) for size, on, _ in fitting._settings(Config(), rows=8, row_tokens=1024)]
+    """Half a micro-batch that still fills the device comes before recomputing, an eighth of the layers more each time; micro-batches
+    that fill nothing come when all are recomputed, and small loss chunks last."""
+    tried = [(size, layers) for size, layers, _ in fitting._settings(Config(), rows=8, row_tokens=1024, layers=4)]
+    short = [(size, layers) for size, layers, _ in fitting._settings(Config(), rows=8, row_tokens=512, layers=36)]
 
-    assert tried == [(2, False), (1, False), (2, True), (1, True), (1, True)]
+    assert tried == [(2, 0), (1, 0), (2, 1), (1, 1), (2, 2), (1, 2), (2, 3), (1, 3), (2, 4), (1, 4), (1, 4)]
+    assert short == [*((2, layers) for layers in (0, 4, 9, 13, 18, 22, 27, 31, 36)), (1, 36), (1, 36)]
+
+
+@pytest.mark.parametrize(("asked", "tried"), [("off", {0}), ("on", {36})])
+def test_gradient_checkpointing_that_was_asked_for_or_forbidden_is_obeyed(asked, tried):
+    """All layers or none, however much memory there is."""
+    config = changed("train", gradient_checkpointing=asked)
+
+    assert {layers for _, layers, _ in fitting._settings(config, rows=8, row_tokens=1024, layers=36)} == tried
+
+
+def test_less_memory_recomputes_more_layers():
+    """From none to all, in steps; the forecast falls and the time of a step rises with each."""
+    plans = [make_plan(Config(), QWEN, machine(gpu(free=free, total=24.0))) for free in (24.0, 12.5, 11.5, 10.5, 9.8)]
+    layers = [plan.recomputed_layers for plan in plans]
+
+    assert layers == sorted(layers) and len(set(layers)) >= 4 and all(plan.fits for plan in plans)
+    assert [plan.step_s for plan in plans] == sorted(plan.step_s for plan in plans)
 
 
 def test_what_others_hold_is_not_available():
     """The choice follows free memory, not the card's size."""
     alone, shared = (make_plan(Config(), QWEN, machine(gpu(free=free, total=24.0))) for free in (23.0, 10.0))
 
-    assert not alone.gradient_checkpointing and shared.gradient_checkpointing
+    assert not alone.recomputed_layers and shared.recomputed_layers
 
 
 def test_the_cpu_is_held_against_available_memory():

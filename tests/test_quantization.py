@@ -60,7 +60,7 @@ def loaded(folder, kind: str, checkpointing: bool = False, precision: str = "fp3
     for name, parameter in peft.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    return prepare_training(peft, shape_of(folder), settings, CPU, precision, checkpointing)
+    return prepare_training(peft, shape_of(folder), settings, CPU, precision, peft.config.num_hidden_layers if checkpointing else 0)
 
 
 def stock_base(folder, kind: str) -> torch.nn.Module:

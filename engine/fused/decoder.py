@@ -81,12 +81,13 @@ class KeysAndValues:
 class FusedDecoder:
     """Hidden states of the supervised positions, by the fused layers."""
 
-    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, checkpointing: bool, dtype: torch.dtype):
-        """dropout: probability in front of each adapter, while `decoder` is in training mode.  dtype: the compute type."""
+    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, recomputed_layers: int, dtype: torch.dtype):
+        """dropout: probability in front of each adapter, while `decoder` is in training mode.  recomputed_layers: so many of the first
+        compute their activations again in backward.  dtype: the compute type."""
         self._decoder, self._dropout, self._dtype = decoder, dropout, dtype
         self._embed, self._rotary = decoder.embed_tokens, decoder.rotary_emb
         self._norm, self._layers = _norm(decoder.norm, dtype), layers
-        self.checkpointing = checkpointing
+        self.recomputed_layers = recomputed_layers
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """(T, D) embeddings of (1, T) token ids."""
@@ -96,12 +97,12 @@ class FusedDecoder:
         """(N, D) normalised last states of `rows`.  x: (T, D), embedded.  position_ids: (1, T).  The last layer's MLP sees only `rows`."""
         cos, sin = self._positions(x, position_ids)
         drawn = draws(self._dropout if self._decoder.training else 0, len(self._layers))
-        checkpointing = self.checkpointing and torch.is_grad_enabled()
-        inputs = side_by_side([x.detach()] * (len(self._layers) - 1)) if checkpointing else []
+        recomputed_layers = self.recomputed_layers if torch.is_grad_enabled() else 0
+        outputs = side_by_side([x.detach()] * min(recomputed_layers, len(self._layers) - 1))
         for number, (layer, dropout) in enumerate(zip(self._layers, drawn, strict=True)):
             last = number == len(self._layers) - 1
             run = partial(layer.forward, cos=cos, sin=sin, lengths=lengths, rows=rows if last else None, dropout=dropout)
-            x = recomputed(run, x, layer.parameters, None if last else inputs[number]) if checkpointing else run(x)
+            x = recomputed(run, x, layer.parameters, None if last else outputs[number]) if number < recomputed_layers else run(x)
         return _Norm.apply(self._norm, x)
 
     def new_memory(self) -> list[KeysAndValues]:
@@ -124,11 +125,11 @@ class FusedDecoder:
         return cos[0, :, None, :half], sin[0, :, None, :half]
 
 
-def fuse(model: PeftModel, dropout: float, checkpointing: bool, dtype: torch.dtype) -> FusedDecoder:
+def fuse(model: PeftModel, dropout: float, recomputed_layers: int, dtype: torch.dtype) -> FusedDecoder:
     """The fused decoder over `model`'s own weights, which are stacked in memory where they lie in the compute type `dtype`; only for a
     model that `why_plain` lets pass."""
     decoder = model.get_base_model().get_decoder()
-    return FusedDecoder(decoder, [_layer(layer, dtype) for layer in decoder.layers], dropout, checkpointing, dtype)
+    return FusedDecoder(decoder, [_layer(layer, dtype) for layer in decoder.layers], dropout, recomputed_layers, dtype)
 
 
 def _layer(layer: nn.Module, dtype: torch.dtype) -> Layer:

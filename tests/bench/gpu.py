@@ -54,6 +54,11 @@ class Case(NamedTuple):
     examples: int = 1
     precision: str = "bf16"
 
+    @property
+    def recomputed(self) -> int:
+        """Layers."""
+        return SHAPES[self.shape]["num_hidden_layers"] if self.checkpointing else 0
+
 
 CASES = [
     Case("4b", 1024, 2, True), Case("4b", 1024, 2, False), Case("4b", 1024, 2, True, quantization="nf4"),
@@ -99,7 +104,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     lora = Lora(r=case.rank)
     began = time.perf_counter()
     peft = add_adapter(load_base(folder, case.precision, case.quantization, device), shape, lora, case.shape, seed=0)
-    model = prepare_training(peft, shape, lora, device, case.precision, case.checkpointing)
+    model = prepare_training(peft, shape, lora, device, case.precision, case.recomputed)
     loaded = {"load_s": time.perf_counter() - began, "loaded_gib": torch.cuda.memory_allocated() / GIB,
               "loading_gib": torch.cuda.max_memory_reserved() / GIB}  # fmt: skip
     torch.cuda.reset_peak_memory_stats()
@@ -119,7 +124,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     assert stats.applied
     rate = batch.tokens / statistics.median(times[WARM:])
     told = forecast(shape, Workload(
-        tokens=batch.tokens, precision=case.precision, gradient_checkpointing=case.checkpointing, on_gpu=True,
+        tokens=batch.tokens, precision=case.precision, recomputed_layers=case.recomputed, on_gpu=True,
         quantization=case.quantization, r=case.rank,
     ))  # fmt: skip
     peak = tflops(torch.cuda.get_device_name(), case.precision)

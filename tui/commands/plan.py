@@ -97,10 +97,17 @@ def _facts(plan: RunPlan) -> list[list[str]]:
     return [
         [tr("cli.plan.strategy"), tr(f"hardware.{plan.strategy}_strategy", n=plan.world_size)],
         [tr("cli.plan.precision"), plan.precision],
-        [tr("cli.plan.checkpointing"), tr("cli.plan.on" if plan.gradient_checkpointing else "cli.plan.off")],
+        [tr("cli.plan.checkpointing"), _recomputed(plan)],
         [tr("cli.plan.micro_batch"), f"{plan.micro_batch} × {plan.accumulation}" if plan.micro_batch else unknown],
         [tr("cli.plan.time"), unknown if plan.time_s is None else amounts.duration(plan.time_s)],
     ]
+
+
+def _recomputed(plan: RunPlan) -> str:
+    """Gradient checkpointing, in words."""
+    if not plan.recomputed_layers:
+        return tr("cli.plan.off")
+    return tr("cli.plan.on", layers=plan.recomputed_layers, all=plan.num_layers)
 
 
 def _reasons(plan: RunPlan, bullet: str) -> list[str]:
