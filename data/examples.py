@@ -124,8 +124,7 @@ class ExampleBuilder:
 
     def _examples(self, batch: _Batch) -> Iterator[Example]:
         for (record, turn, layout), prompt, completion in batch:
-            ids = array("i", prompt.ids + completion.ids)
-            example = Example(ids, bytes(len(prompt.ids)) + self._parts(layout, completion), record, turn)
+            example = Example(prompt.ids + completion.ids, bytes(len(prompt.ids)) + self._parts(layout, completion), record, turn)
             if fitting := self._fit(example, layout, completion):
                 yield fitting
 

@@ -9,7 +9,8 @@ those known to read alike were compared on every code point (tests/test_quick_en
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 
@@ -43,25 +44,25 @@ class QuickEncoder:
         self._threads = min(_MOST_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[str]) -> "list[array[int]]":
         """Ids of each text."""
         share = -(-len(texts) // self._threads) or 1
         shares = [texts[start : start + share] for start in range(0, len(texts), share)]
         return [*chain.from_iterable(self._pool.map(self._encode_share, shares))]
 
-    def _encode_share(self, texts: Sequence[str]) -> Iterator[list[int]]:
+    def _encode_share(self, texts: Sequence[str]) -> "list[array[int]]":
         """All in one call, because each lets go of the interpreter and has to wait for it again."""
         joined, separator = "", next((one for one in self._separators if not any(one in text for text in texts)), None)
         if separator is not None:
             joined = separator.join(texts)
         if separator is None or _LONG_SPACE.search(joined):
-            return iter([encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)])
+            return [array("i", encoding.ids) for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
         if self._backend.normalizer and not joined.isascii():
             joined = self._backend.normalizer.normalize_str(joined)
         ids = self._encoding.encode_to_numpy(joined, allowed_special={separator}, disallowed_special=())
         ends = [-1, *np.flatnonzero(ids == self._separators[separator]).tolist(), len(ids)]
-        flat = ids.tolist()
-        return (flat[start + 1 : end] for start, end in pairwise(ends))
+        flat = array("i", ids.astype(np.int32).tobytes())
+        return [flat[start + 1 : end] for start, end in pairwise(ends)]
 
 
 def quick_encoder(backend: tokenizers.Tokenizer) -> QuickEncoder | None:

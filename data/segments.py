@@ -6,6 +6,7 @@ costs what its text costs, and not its square. Guards against typed control toke
 """
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -37,17 +38,17 @@ class Segmenter:
         cut = [self._pattern.split(text) for text in texts]
         plain = list(dict.fromkeys(piece for pieces in cut for piece in pieces[::2] if piece))
         known = dict(zip(plain, self._encode_plain(plain), strict=True))
-        known |= {text: [id] for text, id in self._ids.items()} | {"": []}
+        known |= {text: array("i", [id]) for text, id in self._ids.items()} | {"": array("i")}
         return [Segmented(pieces, [known[piece] for piece in pieces], self) for pieces in cut]
 
-    def _encode_plain(self, pieces: Sequence[str]) -> list[list[int]]:
+    def _encode_plain(self, pieces: Sequence[str]) -> "list[array[int]]":
         """Ids of pieces without control tokens; a tokenizer that has much to do gets its quick encoder, where there is one."""
         before, self._characters = self._characters, self._characters + sum(map(len, pieces))
         if before < _MANY <= self._characters:
             self._quick = quick_encoder(self._backend)
         if self._quick:
             return self._quick.encode(pieces)
-        return [encoding.ids for encoding in self._backend.encode_batch_fast(pieces, add_special_tokens=False)]
+        return [array("i", encoding.ids) for encoding in self._backend.encode_batch_fast(pieces, add_special_tokens=False)]
 
     def token_in(self, piece: str, ids: Sequence[int], position: int) -> int:
         """Number of the token of a stretch that holds its character at `position`; the next one where a normaliser removed it."""
@@ -71,9 +72,11 @@ class Segmenter:
 class Segmented:
     """Ids of one text; pieces: plain ones and added tokens in turn."""
 
-    def __init__(self, pieces: list[str], ids: list[list[int]], segmenter: Segmenter):
+    def __init__(self, pieces: list[str], ids: "list[array[int]]", segmenter: Segmenter):
         self._pieces, self._parts, self._segmenter = pieces, ids, segmenter
-        self.ids = [id for part in ids for id in part]
+        self.ids = array("i")
+        for part in ids:
+            self.ids.extend(part)
 
     def token_at(self, position: int) -> int:
         """Number of the token that holds the character at `position`; the next one where a normaliser removed it."""

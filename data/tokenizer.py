@@ -9,6 +9,7 @@ import codecs
 import hashlib
 import json
 import re
+from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -214,7 +215,7 @@ class Encoded:
         # Characters and tokens of the newline that kept SentencePiece from adding a space, per piece.
         self._prefix = [prefix if continued or number else 0 for number in range(len(encodings))]
         self._skip = [(encoding.char_to_token(0) or 0) + 1 if drop else 0 for encoding, drop in zip(encodings, self._prefix, strict=True)]
-        self.ids = [id for encoding, skip in zip(encodings, self._skip, strict=True) for id in encoding.ids[skip:]]
+        self.ids = array("i", (id for encoding, skip in zip(encodings, self._skip, strict=True) for id in encoding.ids[skip:]))
         self._text = text.text
 
     def token_at(self, position: int) -> int:

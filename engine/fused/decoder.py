@@ -18,9 +18,12 @@ from engine.block import side_by_side
 from engine.fused.dropout import Dropout, draws
 from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
-from engine.fused.projections import Adapter, Projections
+from engine.fused.projections import Adapter, Cast, Projections
 from engine.fused.recomputation import recomputed
 from engine.fused.weights import frozen_weight, make_way
+
+GROWS_BY = 256
+"""Tokens for which a memory has room when it grows."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Layer:
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None = None,
-        dropout: Dropout | None = None, seen: "KeysAndValues | None" = None,
+        dropout: Dropout | None = None, seen: "Memory | None" = None,
     ) -> Tensor:  # fmt: skip
         """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs."""
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, dropout))
@@ -53,29 +56,41 @@ class Layer:
             attended, x = attended.index_select(0, rows), x.index_select(0, rows)
         return attention_output(self.after, attended, x, dropout)
 
-    def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "KeysAndValues") -> Tensor:
+    def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "Memory") -> Tensor:
         """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
-        if seen.keys is None:
+        if not seen.tokens:
             return self.forward(x, cos, sin, (len(x),), seen=seen)
-        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin))
-        seen.add(k, v)
+        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, cast=seen.casts[0]))
+        keys, values = seen.add(k, v)
         since = -(self.window or 0)
-        keys, values = seen.keys[:, :, since:], seen.values[:, :, since:]
+        keys, values = keys[:, :, since:], values[:, :, since:]
         attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
-        return attention_output(self.after, attended.reshape(len(x), -1), x)
+        return attention_output(self.after, attended.reshape(len(x), -1), x, casts=seen.casts[1:])
+
+    def new_memory(self, dtype: torch.dtype) -> "Memory":
+        """An empty memory for `extend`, with the adapters as they are now."""
+        parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
+        return Memory([part.cast(dtype) if part.has_adapters else None for part in parts])
 
 
-@dataclass
-class KeysAndValues:
-    """What one layer remembers of the tokens it has seen.  keys, values: (1, H_kv, tokens, d); None before the first."""
+class Memory:
+    """What one layer remembers while a text is generated.  tokens: how many it has seen.  casts: its adapters in the compute type."""
 
-    keys: Tensor | None = None
-    values: Tensor | None = None
+    def __init__(self, casts: Sequence[Cast | None]):
+        self.tokens, self.casts = 0, tuple(casts)
+        self._kept: Tensor | None = None
 
-    def add(self, keys: Tensor, values: Tensor) -> None:
-        """Append new tokens."""
-        self.keys = keys if self.keys is None else torch.cat([self.keys, keys], dim=2)
-        self.values = values if self.values is None else torch.cat([self.values, values], dim=2)
+    def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append new tokens, (1, H_kv, T, d) each, and return those of all."""
+        end = self.tokens + keys.shape[2]
+        if self._kept is None or end > self._kept.shape[3]:
+            grown = keys.new_empty(2, *keys.shape[:2], end + GROWS_BY, keys.shape[3])
+            if self._kept is not None:
+                grown[:, :, :, : self.tokens] = self._kept[:, :, :, : self.tokens]
+            self._kept = grown
+        self._kept[0, :, :, self.tokens : end], self._kept[1, :, :, self.tokens : end] = keys, values
+        self.tokens = end
+        return self._kept[0, :, :, :end], self._kept[1, :, :, :end]
 
 
 class FusedDecoder:
@@ -105,14 +120,14 @@ class FusedDecoder:
             x = recomputed(run, x, layer.parameters, None if last else outputs[number]) if number < recomputed_layers else run(x)
         return _Norm.apply(self._norm, x)
 
-    def new_memory(self) -> list[KeysAndValues]:
+    def new_memory(self) -> list[Memory]:
         """An empty memory for `extend`, one part a layer."""
-        return [KeysAndValues() for _ in self._layers]
+        return [layer.new_memory(self._dtype) for layer in self._layers]
 
-    def extend(self, input_ids: Tensor, memory: list[KeysAndValues]) -> Tensor:
+    def extend(self, input_ids: Tensor, memory: list[Memory]) -> Tensor:
         """(D,) normalised last state of the last token.  input_ids: (1, T), a whole prompt or the one token after what `memory` holds."""
         x = self.embed(input_ids)
-        seen = 0 if memory[0].keys is None else memory[0].keys.shape[2]
+        seen = memory[0].tokens
         cos, sin = self._positions(x, torch.arange(seen, seen + len(x), device=x.device)[None])
         for layer, part in zip(self._layers, memory, strict=True):
             x = layer.extend(x, cos, sin, part)

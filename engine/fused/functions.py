@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.fused.dropout import Dropout, at
 from engine.fused.elementwise import RMSNorm, rotate_, swiglu, swiglu_backward
-from engine.fused.projections import Projections
+from engine.fused.projections import Cast, Projections
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,66 @@ ATTENTION_INPUT, OUTPUT, GATE_UP, DOWN = range(4)
 """Places of a layer where its adapters read, each with a draw of its own."""
 Draws = tuple[Dropout | None, Dropout | None, Dropout | None]
 """Of OUTPUT, GATE_UP and DOWN."""
+Casts = tuple[Cast | None, Cast | None, Cast | None]
+"""The adapters of the same."""
+NOT_CAST: Casts = (None, None, None)
+
+
+Kept = list[Tensor | None]
+"""What a half keeps for its backward."""
 
 
 def attention_input(
-    part: AttentionInput, x: Tensor, cos: Tensor, sin: Tensor, dropout: Dropout | None = None
+    part: AttentionInput, x: Tensor, cos: Tensor, sin: Tensor, dropout: Dropout | None = None, cast: Cast | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values, turned by position.  x: (T, D).  cos, sin: (T, 1, d / 2).  Returns three (T, heads, d)."""
-    return _AttentionInput.apply(part, at(dropout, ATTENTION_INPUT), cos, sin, x, *part.projections.parameters)
+    """Queries, keys and values, turned by position.  x: (T, D).  cos, sin: (T, 1, d / 2).  Returns three (T, heads, d).
+
+    cast: the adapters of its projections where they were cast before, for passes without gradient.
+    """
+    drawn = at(dropout, ATTENTION_INPUT)
+    if not torch.is_grad_enabled():
+        return _input(part, x, cos, sin, drawn, cast)[0]
+    return _AttentionInput.apply(part, drawn, cos, sin, x, *part.projections.parameters)
 
 
-def attention_output(part: AttentionOutput, attended: Tensor, residual: Tensor, dropout: Dropout | None = None) -> Tensor:
-    """The layer's output (T, D).  attended: (T, H · d).  residual: (T, D), the layer's input."""
+def attention_output(
+    part: AttentionOutput, attended: Tensor, residual: Tensor, dropout: Dropout | None = None, casts: Casts = NOT_CAST
+) -> Tensor:
+    """The layer's output (T, D).  attended: (T, H · d).  residual: (T, D), the layer's input.
+
+    casts: the adapters where they were cast before, for passes without gradient.
+    """
+    draws = (at(dropout, OUTPUT), at(dropout, GATE_UP), at(dropout, DOWN))
+    if not torch.is_grad_enabled():
+        return _output(part, attended, residual, draws, casts)[0]
     parameters = [*part.output.parameters, *part.gate_up.parameters, *part.down.parameters]
-    draws = tuple(at(dropout, place) for place in (OUTPUT, GATE_UP, DOWN))
     return _AttentionOutput.apply(part, draws, attended, residual, *parameters)
+
+
+def _input(
+    part: AttentionInput, x: Tensor, cos: Tensor, sin: Tensor, dropout: Dropout | None, cast: Cast | None = None
+) -> tuple[tuple[Tensor, Tensor, Tensor], Kept]:
+    normal, inverse = part.norm.forward(x)
+    y, inner = part.projections.forward(normal, dropout, cast)
+    q, k, v = y.view(len(x), -1, part.head_dim).split(part.heads, dim=1)
+    kept: Kept = [inverse, inner, None, None, None, None]
+    if part.q_norm is not None and part.k_norm is not None:
+        raw_q, raw_k = q, k
+        q, q_inverse = part.q_norm.forward(raw_q)
+        k, k_inverse = part.k_norm.forward(raw_k)
+        kept[2:] = raw_q, q_inverse, raw_k, k_inverse
+    return (rotate_(q, cos, sin), rotate_(k, cos, sin), v), kept
+
+
+def _output(
+    part: AttentionOutput, attended: Tensor, residual: Tensor, draws: Draws, casts: Casts = NOT_CAST
+) -> tuple[Tensor, Kept]:
+    middle, output_inner = part.output.forward(attended, draws[0], casts[0])
+    middle += residual
+    normal, inverse = part.norm.forward(middle)
+    gate_up, gate_up_inner = part.gate_up.forward(normal, draws[1], casts[1])
+    y, down_inner = part.down.forward(swiglu(gate_up), draws[2], casts[2])
+    return y.add_(middle), [output_inner, middle, inverse, gate_up, gate_up_inner, down_inner]
 
 
 class _AttentionInput(torch.autograd.Function):
@@ -62,23 +108,15 @@ class _AttentionInput(torch.autograd.Function):
     def forward(
         ctx: Any, part: AttentionInput, dropout: Dropout | None, cos: Tensor, sin: Tensor, x: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:
-        normal, inverse = part.norm.forward(x)
-        y, inner = part.projections.forward(normal, dropout)
-        q, k, v = y.view(len(x), -1, part.head_dim).split(part.heads, dim=1)
-        kept: tuple[Tensor | None, ...] = (None, None, None, None)
-        if part.q_norm is not None and part.k_norm is not None:
-            raw_q, raw_k = q, k
-            q, q_inverse = part.q_norm.forward(raw_q)
-            k, k_inverse = part.k_norm.forward(raw_k)
-            kept = (raw_q, q_inverse, raw_k, k_inverse)
+        outputs, kept = _input(part, x, cos, sin, dropout)
         ctx.part, ctx.dropout = part, dropout
-        ctx.save_for_backward(x, inverse, inner, cos, sin, *kept)
-        return rotate_(q, cos, sin), rotate_(k, cos, sin), v
+        ctx.save_for_backward(x, cos, sin, *kept)
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         part: AttentionInput = ctx.part
-        x, inverse, inner, cos, sin, raw_q, q_inverse, raw_k, k_inverse = ctx.saved_tensors
+        x, cos, sin, inverse, inner, raw_q, q_inverse, raw_k, k_inverse = ctx.saved_tensors
         dy = x.new_empty(len(x), sum(part.heads), part.head_dim)
         dq, dk, dv = dy.split(part.heads, dim=1)
         for target, gradient in ((dq, gradients[0]), (dk, gradients[1])):
@@ -97,15 +135,10 @@ class _AttentionInput(torch.autograd.Function):
 class _AttentionOutput(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: AttentionOutput, draws: Draws, attended: Tensor, residual: Tensor, *parameters: Tensor) -> Tensor:
-        at_output, at_gate_up, at_down = draws
-        middle, output_inner = part.output.forward(attended, at_output)
-        middle += residual
-        normal, inverse = part.norm.forward(middle)
-        gate_up, gate_up_inner = part.gate_up.forward(normal, at_gate_up)
-        y, down_inner = part.down.forward(swiglu(gate_up), at_down)
+        y, kept = _output(part, attended, residual, draws)
         ctx.part, ctx.draws = part, draws
-        ctx.save_for_backward(attended, output_inner, middle, inverse, gate_up, gate_up_inner, down_inner)
-        return y.add_(middle)
+        ctx.save_for_backward(attended, *kept)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

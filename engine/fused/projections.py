@@ -6,6 +6,7 @@ Not here: which modules belong together (`engine.fused.decoder`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,13 @@ class Adapter:
     scale: float
 
 
+class Cast(NamedTuple):
+    """Adapters that share an input, in the compute type.  a: theirs stacked, (sum of r, in).  b: (out, r) of each."""
+
+    a: Tensor
+    b: list[Tensor]
+
+
 class Projections:
     """y = x Wᵀ + bias + adapters, for weights stacked by rows.
 
@@ -37,18 +45,29 @@ class Projections:
         ]
 
     @property
+    def has_adapters(self) -> bool:
+        """Whether any of the linears is trained."""
+        return bool(self._adapted)
+
+    @property
     def parameters(self) -> list[Tensor]:
         """Trainable tensors: A and B of each adapter in turn, as `backward` gives their gradients."""
         return [tensor for _, adapter in self._adapted for tensor in (adapter.a, adapter.b)]
 
-    def forward(self, x: Tensor, dropout: Dropout | None = None) -> tuple[Tensor, Tensor | None]:
-        """x: (T, in).  Returns y (T, out) and the adapters' inner states (T, sum of r), which `backward` needs."""
+    def cast(self, dtype: torch.dtype) -> Cast:
+        """The adapters for products in `dtype`."""
+        return Cast(torch.cat([adapter.a for _, adapter in self._adapted]).to(dtype), [adapter.b.to(dtype) for _, adapter in self._adapted])
+
+    def forward(self, x: Tensor, dropout: Dropout | None = None, cast: Cast | None = None) -> tuple[Tensor, Tensor | None]:
+        """x: (T, in).  cast: the adapters, where they were cast before.  Returns y (T, out) and the adapters' inner states (T, sum of r),
+        which `backward` needs."""
         y = self.weight.times_transposed(x, self.bias)
         if not self._adapted:
             return y, None
-        inner = torch.mm(x if dropout is None else x * dropout.factors(x), self._stacked_a(x.dtype).t())
-        for (rows, adapter), part in zip(self._adapted, self._parts(inner), strict=True):
-            y[:, rows].addmm_(part, adapter.b.to(x.dtype).t(), alpha=adapter.scale)
+        cast = cast or self.cast(x.dtype)
+        inner = torch.mm(x if dropout is None else x * dropout.factors(x), cast.a.t())
+        for (rows, adapter), b, part in zip(self._adapted, cast.b, self._parts(inner), strict=True):
+            y[:, rows].addmm_(part, b.t(), alpha=adapter.scale)
         return y, inner
 
     def backward(
@@ -58,22 +77,19 @@ class Projections:
         dx = self.weight.times(dy) if wants_dx else None
         if inner is None:
             return dx, []
-        d_inner = torch.empty_like(inner)
+        cast, d_inner = self.cast(x.dtype), torch.empty_like(inner)
         gradients = []
-        for (rows, adapter), part, d_part in zip(self._adapted, self._parts(inner), self._parts(d_inner), strict=True):
-            torch.mm(dy[:, rows], adapter.b.to(dy.dtype) * adapter.scale, out=d_part)
+        for (rows, adapter), b, part, d_part in zip(self._adapted, cast.b, self._parts(inner), self._parts(d_inner), strict=True):
+            torch.mm(dy[:, rows], b * adapter.scale, out=d_part)
             # The narrow side first: the other order is up to twice as slow on a CPU.
             gradients.append(torch.mm(part.t(), dy[:, rows]).t().float().mul_(adapter.scale))
         factors = None if dropout is None else dropout.factors(x)
         d_a = torch.mm(d_inner.t(), x if factors is None else x * factors).float()
         if dx is not None and factors is None:
-            dx.addmm_(d_inner, self._stacked_a(x.dtype))
+            dx.addmm_(d_inner, cast.a)
         elif dx is not None:
-            dx.addcmul_(torch.mm(d_inner, self._stacked_a(x.dtype)), factors)
+            dx.addcmul_(torch.mm(d_inner, cast.a), factors)
         return dx, [tensor for pair in zip(d_a.split([a.a.shape[0] for _, a in self._adapted]), gradients, strict=True) for tensor in pair]
-
-    def _stacked_a(self, dtype: torch.dtype) -> Tensor:
-        return torch.cat([adapter.a for _, adapter in self._adapted]).to(dtype)
 
     def _parts(self, inner: Tensor) -> tuple[Tensor, ...]:
         return inner.split([adapter.a.shape[0] for _, adapter in self._adapted], dim=1)
