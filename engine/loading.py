@@ -216,7 +216,7 @@ def prepare_training(
         )
     sharded = any(isinstance(parameter, DTensor) for parameter in base.parameters())
     plain_because = why_plain(shape, lora.variant, sharded)
-    fused = fuse(model, lora.dropout, recomputed_layers, DTYPES[precision]) if plain_because is None else None
+    fused = fuse(model, lora.dropout, DTYPES[precision]) if plain_because is None else None
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             # peft would copy every activation to fp32 for its fp32 adapters; autocast casts the small weights instead.

@@ -96,13 +96,13 @@ class Memory:
 class FusedDecoder:
     """Hidden states of the supervised positions, by the fused layers."""
 
-    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, recomputed_layers: int, dtype: torch.dtype):
-        """dropout: probability in front of each adapter, while `decoder` is in training mode.  recomputed_layers: so many of the first
-        compute their activations again in backward.  dtype: the compute type."""
+    def __init__(self, decoder: nn.Module, layers: Sequence[Layer], dropout: float, dtype: torch.dtype):
+        """dropout: probability in front of each adapter, while `decoder` is in training mode.  dtype: the compute type."""
         self._decoder, self._dropout, self._dtype = decoder, dropout, dtype
         self._embed, self._rotary = decoder.embed_tokens, decoder.rotary_emb
         self._norm, self._layers = _norm(decoder.norm, dtype), layers
-        self.recomputed_layers = recomputed_layers
+        self.recomputed_layers = 0
+        """So many of the first compute their activations again in backward."""
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """(T, D) embeddings of (1, T) token ids."""
@@ -140,11 +140,11 @@ class FusedDecoder:
         return cos[0, :, None, :half], sin[0, :, None, :half]
 
 
-def fuse(model: PeftModel, dropout: float, recomputed_layers: int, dtype: torch.dtype) -> FusedDecoder:
+def fuse(model: PeftModel, dropout: float, dtype: torch.dtype) -> FusedDecoder:
     """The fused decoder over `model`'s own weights, which are stacked in memory where they lie in the compute type `dtype`; only for a
     model that `why_plain` lets pass."""
     decoder = model.get_base_model().get_decoder()
-    return FusedDecoder(decoder, [_layer(layer, dtype) for layer in decoder.layers], dropout, recomputed_layers, dtype)
+    return FusedDecoder(decoder, [_layer(layer, dtype) for layer in decoder.layers], dropout, dtype)
 
 
 def _layer(layer: nn.Module, dtype: torch.dtype) -> Layer:
