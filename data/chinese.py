@@ -24,8 +24,8 @@ _CHARACTER_RANGES = {
 _WORD_RANGES = {"en": ((0x41, 0x5A), (0x61, 0x7A)), "ru": ((0x400, 0x4FF),)}
 """A word of an alphabet counts as much as a Chinese character: both are about one token."""
 
-_LANGUAGES = _CHARACTER_RANGES | _WORD_RANGES
-_WORD_PLACES = [place for place, name in enumerate(_LANGUAGES, 1) if name in _WORD_RANGES]
+LANGUAGES = _CHARACTER_RANGES | _WORD_RANGES
+_WORD_PLACES = [place for place, name in enumerate(LANGUAGES, 1) if name in _WORD_RANGES]
 """Where `_language_classes` and what is counted by it hold the alphabets."""
 _PRESENTATION = re.compile("[\u2e9f\u2ef3\u2f00-\u2fd5\ufb00-\ufb06]")
 _INVISIBLE = re.compile(
@@ -108,14 +108,14 @@ def script_of(text: str) -> str:
 def language_shares(text: str) -> dict[str, float]:
     """Share of each language's units (characters, or words of an alphabet), largest first; {} for a text without letters."""
     classes = _language_classes().take(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32))
-    counts = np.bincount(classes, minlength=len(_LANGUAGES) + 1).tolist()
+    counts = np.bincount(classes, minlength=len(LANGUAGES) + 1).tolist()
     if any(counts[place] for place in _WORD_PLACES):
         # A run ends where the next class is another; the last one ends with the text.
         ends = np.append(classes[:-1][classes[1:] != classes[:-1]], classes[-1:])
-        runs = np.bincount(ends, minlength=len(_LANGUAGES) + 1).tolist()
+        runs = np.bincount(ends, minlength=len(LANGUAGES) + 1).tolist()
         for place in _WORD_PLACES:
             counts[place] = runs[place]
-    found = dict(zip(_LANGUAGES, counts[1:], strict=True))
+    found = dict(zip(LANGUAGES, counts[1:], strict=True))
     if found["ja"] * 5 > found["zh"]:
         # Japanese is written with kana and Han together; a single の in a Chinese text is decoration.
         found["ja"], found["zh"] = found["ja"] + found["zh"], 0
@@ -155,9 +155,9 @@ def invisible_characters(text: str) -> list[Invisible]:
 
 @functools.cache
 def _language_classes() -> np.ndarray:
-    """(code points,) uint8: the place of each character's language in `_LANGUAGES`, from 1; 0 for none."""
+    """(code points,) uint8: the place of each character's language in `LANGUAGES`, from 1; 0 for none."""
     classes = np.zeros(0x110000, dtype=np.uint8)
-    for number, ranges in enumerate(_LANGUAGES.values(), 1):
+    for number, ranges in enumerate(LANGUAGES.values(), 1):
         for first, last in ranges:
             classes[first : last + 1] = number
     return classes

@@ -5,9 +5,13 @@ import re
 from contextlib import asynccontextmanager
 
 import pytest
+import tomli
 
+from data.chinese import LANGUAGES
 from data.inspection import inspect
 from data.reading import read_file
+from data.term_list import entries
+from data.text_checks import NO_LETTERS
 from engine.config_file import Document
 from tests.tokenizers import qwen3_tokenizer_folder, smollm2_tokenizer_folder
 from tui import texts
@@ -221,7 +225,7 @@ async def test_screen_and_report_agree(shared_data):
 
         summary = plain(summary_lines(table, UNICODE, False, 80))
         assert f"{report.exact_duplicates} exact duplicates" in summary
-        assert f"languages  zh {report.language['zh']:,} · " in summary
+        assert f"languages  Chinese {report.language['zh']:,} · " in summary
         assert len(table.near) == report.near_duplicate_groups
         assert dict(table.texts.languages) == report.language
 
@@ -302,6 +306,14 @@ async def test_100000_records_scroll_without_widgets_of_their_own(data_file):
         await pilot.press("i")
         await until(pilot, lambda: screen.reading.stage is None)
         assert "counting stopped" in screen_text(pilot)[2]
+
+
+def test_what_the_summary_counts_has_a_name():
+    """Every category of terms, language and script is named in the user's language."""
+    named = {kind: set(names) for kind, names in tomli.loads((texts.FOLDER / "data.toml").read_text(encoding="utf-8"))["name"].items()}
+
+    assert {entry.category for entry in entries()} <= named["categories"]
+    assert named["languages"] == {*LANGUAGES, NO_LETTERS} and named["scripts"] == {"simplified", "traditional", "mixed"}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

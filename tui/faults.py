@@ -28,11 +28,12 @@ def fault_text(fault: Fault) -> str:
 
 def coded(code: str, text: str, field: str = "") -> str:
     """A sentence about a fault of that code; outside text. field: stands before it."""
-    return tr("data.fault", name=code_name(code), text=gate.safe(field) + _in_language(code, gate.safe(text)))
+    return tr("data.fault", name=code_name(code), text=gate.safe(field) + in_language(code, text))
 
 
-def _in_language(code: str, text: str) -> str:
-    about = f"data.about.{code}"
+def in_language(code: str, text: str) -> str:
+    """The sentence of a fault of that code in the user's language, without its name; outside text."""
+    about, text = f"data.about.{code}", gate.safe(text)
     if language() == "en" or not has(about):
         return text
     seen = text.removeprefix(_MEANINGS.get(code, "")).removeprefix(": ")
