@@ -9,7 +9,7 @@ import pytest
 from engine import commands, events
 from engine.launch import send
 from engine.queue import Tail
-from tests.console_runs import evaluation
+from tests.console_runs import beginning, evaluation
 from tests.fake_engine import FINISHED, STARTED, engine, step, write
 from tui.plain import Narrator, watch
 from tui.texts import set_language
@@ -137,6 +137,17 @@ def test_attaching_tells_where_the_run_stands(run_dir, capsys):
         assert watch(run_dir) == 3
 
     assert capsys.readouterr().err.count("step ") < 6
+
+
+def test_attaching_tells_the_plan_and_not_only_what_the_probe_added(run_dir):
+    """Steps, device and precision, and what keeps the run off the fast layers; the plan is said again with the measured peak."""
+    plan = next(event for event in beginning() if isinstance(event, events.Plan))
+    slow = msgspec.structs.replace(plan, plain_because="lora.variant = 'dora'")
+    narrator = Narrator(run_dir)
+    told(narrator, STARTED, slow, msgspec.structs.replace(slow, probed_peak_gib=1.5))
+    (line,) = narrator.standing()
+
+    assert "20 steps on cpu in fp32" in line and "slower layers: lora.variant = 'dora'" in line
 
 
 def stop(run) -> None:

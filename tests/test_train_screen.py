@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import ExitStack
 
+import msgspec
 import pytest
 
 from engine import commands, events
@@ -378,6 +379,24 @@ async def test_the_accuracy_of_evaluations_is_told_and_drawn(tmp_path):
             await until_shown(pilot, "50.0 % of the tokens right", "(thinking 40.0 %, answer 75.0 %)")
             await pilot.press("c", "c")
             await until_shown(pilot, "Tokens right in evaluations, %", "○ thinking", "60 ┤")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "slower layers: lora.variant = 'dora'"), ("zh", "较慢的普通层：lora.variant = 'dora'")]
+)
+async def test_what_keeps_a_run_off_the_fast_layers_stays_on_screen(tmp_path, language, words):
+    """Beside the speed that it explains, after the probe has said the plan again; nothing where the run is on them."""
+    start = [msgspec.structs.replace(event, plain_because="lora.variant = 'dora'", probed_peak_gib=1.0) if isinstance(event, events.Plan)
+             else event for event in TRAINED]  # fmt: skip
+    slow, fast = make_run(tmp_path, "slow", start), make_run(tmp_path, "fast", TRAINED)
+    texts.set_language(language)
+    with engine_alive(slow), engine_alive(fast):
+        async with console(slow, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, words)
+        async with console(fast, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "10/20")
+
+            assert "lora.variant" not in text_of(pilot.app)
 
 
 async def test_an_update_that_changes_nothing_on_screen_repaints_nothing(tmp_path, monkeypatch):

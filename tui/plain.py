@@ -19,7 +19,7 @@ from tui.fold import RunState, fold
 from tui.follow import LIVE_POLL_S, Follower
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.output import narrate, show
-from tui.sentences import phase_name, sentence
+from tui.sentences import phase_name, plan_text, sentence
 from tui.summary import reference
 from tui.texts import tr
 
@@ -61,7 +61,7 @@ class Narrator:
     def standing(self) -> list[str]:
         """Where the run is, for one who has just come: what it trains on, how, how far."""
         known = [item for item in (self.state.data, self.state.plan, self.state.last_eval) if item is not None]
-        lines = [self._line(item.time, self._glyphs.note, sentence(item).text) for item in known]
+        lines = [self._line(item.time, self._glyphs.note, _told(item)) for item in known]
         if self.state.step is not None:
             self._losses.append(self.state.step.loss)
             lines.append(self._step_line(self.state.step))
@@ -194,6 +194,11 @@ def _interrupts(stops: RunDirectory | None) -> Iterator[list[str]]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _told(event: events.Event) -> str:
+    """Of the plan what it says, not what the probe added to it last."""
+    return plan_text(event) if isinstance(event, events.Plan) else sentence(event).text
 
 
 def _sample(sample: events.SampleFinished) -> list[str]:

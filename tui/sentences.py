@@ -34,12 +34,7 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
             forecast = amounts.UNKNOWN if event.forecast_peak_gib is None else f"{event.forecast_peak_gib:.2f}"
             return Sentence("note", "dim", tr("train.log.probed", probed=f"{probed:.2f}", forecast=forecast))
         case events.Plan():
-            trainable = amounts.count(event.trainable_parameters)
-            text = tr(
-                "train.log.plan", steps=event.max_steps, device=device_name(event.device),
-                precision=safe(event.precision), trainable=trainable,
-            )  # fmt: skip
-            return Sentence("note", "text", f"{text} · {plain_layers(event)}" if event.plain_because else text)
+            return Sentence("note", "text", plan_text(event))
         case events.Ranks():
             return Sentence("note", "dim", tr("train.status.ranks", n=len(event.ranks), strategy=tr(f"train.strategy.{event.strategy}")))
         case events.Eval():
@@ -90,6 +85,15 @@ def device_name(device: str) -> str:
     """What a plan calls its device, in the user's language; a GPU by its own name."""
     found = re.fullmatch(r"CPU, (\d+) threads", device)
     return tr("train.status.cpu", n=found[1]) if found else safe(device)
+
+
+def plan_text(plan: events.Plan) -> str:
+    """How the run is done, whatever the probe has measured since."""
+    text = tr(
+        "train.log.plan", steps=plan.max_steps, device=device_name(plan.device), precision=safe(plan.precision),
+        trainable=amounts.count(plan.trainable_parameters),
+    )  # fmt: skip
+    return f"{text} · {plain_layers(plan)}" if plan.plain_because else text
 
 
 def plain_layers(plan: events.Plan) -> str:

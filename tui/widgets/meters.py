@@ -116,6 +116,8 @@ def _numbers(state: RunState, glyphs: Glyphs, width: int) -> Line:
     parts = [_named("loss", amounts.loss(step.loss), "accent"), _evaluation(state, glyphs)]
     parts += [_named("lr", amounts.rate(step.learning_rate)), _named("grad", amounts.rate(step.grad_norm))]
     parts.append([(f"{step.tokens_per_s:,.0f} ", "bright"), (tr("train.status.speed"), "dim")])
+    if state.plan and state.plan.plain_because:
+        parts.append([(plain_layers(state.plan), "dim")])
     return fit_parts([part for part in parts if part], width)
 
 
