@@ -29,7 +29,7 @@ from engine.errors import ModelError
 from engine.fitting import piece_tokens
 from engine.hardware import LoadSampler, detect
 from engine.initialisation import Start, begin_at, find_start
-from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, model_type, pick_device, prepare_training
+from engine.loading import LoadedModel, add_adapter, is_stored_as, load_base, model_type, name_base, pick_device, prepare_training
 from engine.loss import CHUNK_BYTES
 from engine.model_shape import ModelShape
 from engine.optimizers import build_optimizer
@@ -98,7 +98,8 @@ def assemble(
     held = base_type(shape, precision, config.model.quantization, config.lora.variant, config.lora.init, ranks.is_sharded)
     held = held if is_stored_as(folder, held) else precision
     base = load_base(folder, held, config.model.quantization, torch.device("cpu") if ranks.is_sharded else device)
-    peft = add_adapter(base, shape, config.lora, config.model.name, config.train.seed)
+    peft = add_adapter(base, shape, config.lora, config.train.seed)
+    name_base(peft, model_source.loadable_name(config.model, folder), config.model.revision)
     start = _begin(peft, config.lora.init, checkpoint, ranks) if config.lora.init != "default" else None
     if ranks.is_sharded:
         shard_base(peft, device, ranks)

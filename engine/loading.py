@@ -165,7 +165,7 @@ def load_base(folder: Path, dtype: str, quantization: str, device: torch.device)
     return model
 
 
-def add_adapter(base: PreTrainedModel, shape: ModelShape, lora: schema.Lora, name: str, seed: int) -> PeftModel:
+def add_adapter(base: PreTrainedModel, shape: ModelShape, lora: schema.Lora, seed: int) -> PeftModel:
     """A trainable LoRA adapter in fp32 on `base`, a model of `shape`, initialised from `seed`.
 
     Raises ModelError for unknown target modules.
@@ -189,8 +189,13 @@ def add_adapter(base: PreTrainedModel, shape: ModelShape, lora: schema.Lora, nam
     for part, layer in (("embed_tokens", base.get_input_embeddings()), ("lm_head", base.get_output_embeddings())):
         if isinstance(layer, BaseTunerLayer):
             raise ModelError(f"lora.target_modules = {lora.target_modules!r}: {part} is not trained; leave it out, or use 'all-linear'")
-    model.peft_config["default"].base_model_name_or_path = name
     return model
+
+
+def name_base(model: PeftModel, name: str, revision: str) -> None:
+    """Let the saved adapter say what base it is for, as peft loads it by itself. revision: "" for the default one."""
+    model.peft_config["default"].base_model_name_or_path = name
+    model.peft_config["default"].revision = revision or None
 
 
 def _targets(shape: ModelShape, asked: str | list[str]) -> str | list[str]:

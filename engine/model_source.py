@@ -48,6 +48,11 @@ def locate(model: Model, progress: Progress, convert: Convert | None = None, all
 
 def local_folder(model: Model) -> Path | None:
     """The folder if everything is already on this machine, else None; fetches, converts and raises nothing."""
+def loadable_name(model: Model, folder: Path) -> str:
+    """What transformers and peft load the same base by, for a result that goes out: its hub name or `folder`, where its files are."""
+    return str(folder) if model.name == DEMO or model.name.endswith(".gguf") else model.name
+
+
     try:
         return locate(model, lambda done, total, detail: None, None, allow_fetch=False)
     except (ModelError, EnvironmentFault):

@@ -33,7 +33,7 @@ def trained_model(
     base.requires_grad_(False)
     lora = Lora(dropout=dropout, variant=variant)
     shape = ModelShape.from_config(config.to_dict())
-    adapted = loading.add_adapter(base, shape, lora, "test", 0)
+    adapted = loading.add_adapter(base, shape, lora, 0)
     return loading.prepare_training(adapted, shape, lora, torch.device("cpu"), precision, recomputed_layers=0), shape
 
 

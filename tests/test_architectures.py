@@ -135,7 +135,7 @@ def test_a_model_whose_head_is_not_apart_is_refused():
     config = AutoConfig.for_model("llama4_text", **SIZES | {"hidden_size": 64, "head_dim": 16, "vocab_size": 64, "num_local_experts": 2})
     lora = Lora(r=4)
     shape = ModelShape.from_config(config.to_dict())
-    model = add_adapter(AutoModelForCausalLM.from_config(config), shape, lora, "tiny", seed=0)
+    model = add_adapter(AutoModelForCausalLM.from_config(config), shape, lora, seed=0)
 
     with pytest.raises(ModelError, match="llama4_text models cannot be trained"):
         prepare_training(model, shape, lora, CPU, "fp32", 0)

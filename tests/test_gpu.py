@@ -39,7 +39,7 @@ def qwen3(tmp_path_factory):
 def _model(folder, precision: str, checkpointing: bool = False, quantization: str = "none") -> LoadedModel:
     """A tiny model on the GPU whose adapter is no longer zero, so that every gradient says something."""
     settings = Lora(r=4, alpha=8.0)
-    peft = add_adapter(load_base(folder, precision, quantization, GPU), shape_of(folder), settings, "tiny", seed=0)
+    peft = add_adapter(load_base(folder, precision, quantization, GPU), shape_of(folder), settings, seed=0)
     generator = torch.Generator().manual_seed(1)
     for name, parameter in peft.named_parameters():
         if "lora_" in name:

@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 def begun(folder, init: str, fused: bool = True, **lora: object) -> LoadedModel:
     """A model whose adapter began as a part of the base."""
     settings = Lora(**{"r": 4, "alpha": 8.0, "init": init} | lora)
-    peft = add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), settings, "tiny", seed=0)
+    peft = add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), settings, seed=0)
     start = find_start(peft, init)
     begin_at(peft, start)
     model = prepare_training(peft, shape_of(folder), settings, CPU, "fp32", recomputed_layers=0)
@@ -216,7 +216,7 @@ def test_settings_that_contradict_each_other_are_refused_with_both_ways_out(text
 def test_a_rank_above_the_layers_size_is_said_in_words(folder):
     """PiSSA has no more directions than the smaller side of a matrix."""
     settings = Lora(r=64, init="pissa")
-    peft = add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), settings, "tiny", seed=0)
+    peft = add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), settings, seed=0)
 
     with pytest.raises(ModelError, match=r"lora\.r = 64"):
         find_start(peft, "pissa")
@@ -226,4 +226,4 @@ def test_a_rank_above_the_layers_size_is_said_in_words(folder):
 def test_the_head_and_the_embeddings_are_no_targets(folder, name):
     """The loss treats the head as frozen, so an adapter there would silently learn nothing."""
     with pytest.raises(ModelError, match=name):
-        add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), Lora(target_modules=["q_proj", name]), "tiny", seed=0)
+        add_adapter(load_base(folder, "fp32", "none", CPU), shape_of(folder), Lora(target_modules=["q_proj", name]), seed=0)

@@ -48,7 +48,7 @@ def _examples(folder) -> list[Example]:
 def _model(folder, recomputed_layers: int = 0, held: str = "fp32", **lora: object) -> LoadedModel:
     """A tiny model whose adapter is no longer zero, so that every gradient says something."""
     settings = schema.Lora(**{"r": 4, "alpha": 8.0, "dropout": 0.0} | lora)
-    model = add_adapter(load_base(folder, held, "none", CPU), shape_of(folder), settings, "tiny", seed=0)
+    model = add_adapter(load_base(folder, held, "none", CPU), shape_of(folder), settings, seed=0)
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:

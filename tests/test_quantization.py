@@ -55,7 +55,7 @@ def data(tmp_path_factory):
 def loaded(folder, kind: str, checkpointing: bool = False, precision: str = "fp32", **lora: object) -> LoadedModel:
     """A packed model as the engine loads it, its adapter no longer zero, so that every gradient says something."""
     settings = Lora(**{"r": 4, "alpha": 8.0} | lora)
-    peft = add_adapter(load_base(folder, precision, kind, CPU), shape_of(folder), settings, str(folder), seed=0)
+    peft = add_adapter(load_base(folder, precision, kind, CPU), shape_of(folder), settings, seed=0)
     torch.manual_seed(1)
     for name, parameter in peft.named_parameters():
         if "lora_B" in name:

@@ -2,18 +2,23 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from transformers import AutoModelForCausalLM
 
 from data.errors import DanluError, DataError
 from engine import events, launch
+from engine.checkpoint import read_state
+from engine.config import Model
 from engine.config_file import read_resolved
 from engine.control import Control
 from engine.errors import RunError
 from engine.manifest import find_fault
+from engine.model_source import loadable_name
+from engine.obey import GIVEN_UP, NO_EVALUATION, NO_PROMPT
 from engine.reporter import Reporter
 from engine.trainer import Trainer
 from tests.engine_runs import all_events, losses, make_run, of_type, train_here, write_records
@@ -76,6 +81,27 @@ def test_the_final_model_is_one_that_plain_peft_loads(finished, model):
 
 
 def test_the_split_is_written_down(finished):
+def test_the_final_model_knows_its_base(finished):
+    """One line loads both, as the console says at the end of a run."""
+    tuned = AutoPeftModelForCausalLM.from_pretrained(finished.final_model)
+
+    assert tuned.peft_config["default"].r == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("demo", "/cache/demo"),
+        ("/models/some.gguf", "/cache/demo"),
+        ("/models/some", "/models/some"),
+        ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
+    ],
+)
+def test_the_base_of_a_result_goes_by_a_name_that_peft_can_load(name, told):
+    """"demo" and a GGUF file mean something to Danlu alone: the folder they were made into stands for them."""
+    assert loadable_name(Model(name=name), Path("/cache/demo")) == told
+
+
     """split.json names the records of each part, none twice."""
     parts = json.loads(finished.split.read_text())["parts"]
 

@@ -117,7 +117,7 @@ class Narrator:
         rows = [
             [tr("cli.plain.model"), gate.safe(str(self.run.final_model))],
             [tr("cli.plain.look"), f"danlu attach {gate.safe(reference(self.run))}"],
-            [tr("cli.plain.load"), f'PeftModel.from_pretrained(base_model, "{gate.safe(str(self.run.final_model))}")'],
+            [tr("cli.plain.load"), f'AutoPeftModelForCausalLM.from_pretrained("{gate.safe(str(self.run.final_model))}")'],
         ]
         return [self._line(self.state.last_time, self._glyphs.done, states.finished(self.state, self._glyphs)), *columns(rows)]
 

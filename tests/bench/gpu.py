@@ -103,7 +103,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     context = _taken_by_the_process()
     lora = Lora(r=case.rank)
     began = time.perf_counter()
-    peft = add_adapter(load_base(folder, case.precision, case.quantization, device), shape, lora, case.shape, seed=0)
+    peft = add_adapter(load_base(folder, case.precision, case.quantization, device), shape, lora, seed=0)
     model = prepare_training(peft, shape, lora, device, case.precision, case.recomputed)
     loaded = {"load_s": time.perf_counter() - began, "loaded_gib": torch.cuda.memory_allocated() / GIB,
               "loading_gib": torch.cuda.max_memory_reserved() / GIB}  # fmt: skip
