@@ -1,4 +1,4 @@
-"""Where findings about data files are kept between sessions: $XDG_CACHE_HOME/danlu/data, by default ~/.cache/danlu/data.
+"""Where findings about data files are kept between sessions: the user's cache (`data.user_folders`), else the temporary folder.
 
 Keys hold the sha256 of everything a finding depends on, so an entry is never stale, only unused. What is kept is said by callers.
 """
@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 
 from data.errors import DataError
+from data.user_folders import cache_folder
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_cache() -> Path:
     """The folder, made if need be; one in the temporary folder where the home cannot be written to. Raises DataError without either."""
-    wanted = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "danlu" / "data"
+    wanted = cache_folder() / "data"
     for folder in (wanted, Path(tempfile.gettempdir()) / f"danlu-data-{os.getuid()}"):
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,11 +8,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from data.user_folders import state_folder
 from engine import benchmark, logout, model_source
 from engine.check import Check, Finding, found
 from engine.hardware import Machine
 from engine.nvidia import Gpu
-from engine.user_state import state_folder
 
 LITTLE_MEMORY_GIB = 4.0
 """The demo peaks near 2 GiB; nothing useful trains with less than this."""

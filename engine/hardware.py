@@ -10,13 +10,13 @@ import msgspec
 import psutil
 from msgspec import Struct
 
+from data.user_folders import state_folder
 from engine import accelerators, benchmark, events, host, nvidia
 from engine.certainty import Certainty, read_certainties
 from engine.host import GIB, Cpu, Disk, Memory
 from engine.nvidia import Driver, Gpu
 from engine.nvidia_links import read_links
 from engine.topology import Link
-from engine.user_state import state_folder
 
 
 class Machine(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data import user_folders
 from engine.config import Model
 from engine.errors import EnvironmentFault, ModelError
 from engine.redaction import redact
@@ -79,8 +80,8 @@ def demo_file() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: $XDG_CACHE_HOME/danlu/models, by default ~/.cache/danlu/models."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "danlu" / "models"
+    """Where converted models are kept."""
+    return user_folders.cache_folder() / "models"
 
 
 def _converted(gguf: Path, progress: Progress, convert: Convert | None) -> Path:

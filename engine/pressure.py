@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import torch
 
+from data.user_folders import state_folder
 from engine import host
 from engine.certainty import remember
 from engine.forecast import CUDA_RUNTIME_GIB, GIB
-from engine.user_state import state_folder
 
 RESERVE_GIB = 0.3
 """Kept free beyond what the next step needs: other programs, page tables, the console."""

@@ -9,6 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
+from data.user_folders import cache_folder
 from tui.gate import safe_lines
 from tui.texts import tr
 
@@ -21,8 +22,7 @@ def tell(error: BaseException) -> str:
 def _write(error: BaseException) -> Path:
     """The file, in the cache folder, or in the temporary one where that can't be written."""
     name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "danlu"
-    for folder in (cache, Path(tempfile.gettempdir())):
+    for folder in (cache_folder(), Path(tempfile.gettempdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")

@@ -4,12 +4,12 @@ A binding's description is a catalogue key, and so is its id: `"train.keys.pause
 gives pause another key.
 """
 
-import os
 from pathlib import Path
 
 import tomli
 from textual.binding import Binding
 
+from data.user_folders import config_folder
 from engine.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def bind(keys: str, action: str, text: str, *, show: bool = True, priority: bool
 
 def keymap_file() -> Path:
     """Where the user's keys are, whether or not the file exists."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "danlu" / "keys.toml"
+    return config_folder() / "keys.toml"
 
 
 def read_keymap(path: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from data.user_folders import home as home_folder
 from tui import gate
 
 
@@ -10,5 +11,5 @@ def readable(path: Path) -> str:
     """Relative to the current folder where `path` lies in it, with ~ for the home folder elsewhere; through the gate."""
     if path.is_absolute() and path.is_relative_to(Path.cwd()):
         return gate.safe(str(path.relative_to(Path.cwd())))
-    text, home = str(path), str(Path.home())
+    text, home = str(path), str(home_folder())
     return gate.safe("~" + text[len(home) :] if text.startswith(home + os.sep) else text)

@@ -1,8 +1,8 @@
 """Which data file the screen shows, which ones it offers to open, and how the configuration gets to name it."""
 
-import os
 from pathlib import Path
 
+from data.user_folders import state_folder
 from engine import config_file
 from engine.config import Config
 from engine.config_file import BUNDLED_DATA, Document
@@ -84,4 +84,4 @@ def remember(path: Path) -> None:
 
 
 def _recent_list() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "danlu" / "recent_data"
+    return state_folder() / "recent_data"

@@ -3,7 +3,6 @@
 What an edit is and where it is kept is `data.edits` and `data.edit_journal`; this asks the person.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from data.edit_journal import Draft, EditJournal
 from data.edits import Change, Edits, Entry, Made, digest
 from data.errors import DataError
 from data.json_values import decode
+from data.user_folders import state_folder
 from tui import gate
 from tui.faults import code_name
 from tui.screens.data_table import RecordTable
@@ -29,8 +29,7 @@ WHOLE: fields.Path = ()
 
 def journal_of(source: Path) -> EditJournal:
     """The journal of a data file, with the console's state: it is no cache that may be thrown away."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return EditJournal(Path(state) / "danlu" / "edits", source)
+    return EditJournal(state_folder() / "edits", source)
 
 
 class Proposed(NamedTuple):

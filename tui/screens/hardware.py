@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from data.errors import DanluError
+from data.user_folders import state_folder
 from engine import benchmark, events
 from engine.benchmark import Benchmark
 from engine.config import Config
@@ -21,7 +22,6 @@ from engine.host import measure_gemm
 from engine.model_shape import ModelShape
 from engine.model_source import config_of
 from engine.plan import make_plan
-from engine.user_state import state_folder
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
 from tui.screens.hardware_lines import benchmark_lines, machine_lines
