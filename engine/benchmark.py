@@ -15,6 +15,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from engine.host import nearest_folder
+
 PATIENCE_S = 120.0
 COPIED_BYTES = 256 << 20
 WRITTEN_BYTES = 64 << 20
@@ -57,7 +59,7 @@ def measure_memory(size: int = COPIED_BYTES) -> float:
 
 def measure_disk(folder: Path, size: int = WRITTEN_BYTES) -> tuple[float | None, float | None]:
     """MB/s of writing a file and syncing it, and of reading it again; None where it cannot be written."""
-    place = next((parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir()), Path("/"))
+    place = nearest_folder(folder)
     try:
         with tempfile.TemporaryFile(dir=place, buffering=0) as file:
             block = os.urandom(size)

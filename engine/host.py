@@ -124,9 +124,14 @@ def cpu_quota(cgroups: Path, membership: Path) -> float | None:
     return min(quotas, default=None)
 
 
+def nearest_folder(folder: Path) -> Path:
+    """`folder`, else the first folder above it that is there: where it would be made."""
+    return next((place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir()), Path("/"))
+
+
 def read_disk(folder: Path) -> Disk:
     """Space where `folder` is or would be made; zeros where that can't be told."""
-    place = next((parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.is_dir()), Path("/"))
+    place = nearest_folder(folder)
     try:
         usage = shutil.disk_usage(place)
     except OSError:

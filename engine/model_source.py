@@ -8,13 +8,14 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from data import user_folders
 from engine.config import Model
 from engine.errors import EnvironmentFault, ModelError
+from engine.host import nearest_folder
 from engine.redaction import redact
 
 Progress = Callable[[int, int, str], None]
@@ -47,13 +48,13 @@ def locate(model: Model, progress: Progress, convert: Convert | None = None, all
     return _from_hub(model, progress, allow_fetch)
 
 
-def local_folder(model: Model) -> Path | None:
-    """The folder if everything is already on this machine, else None; fetches, converts and raises nothing."""
 def loadable_name(model: Model, folder: Path) -> str:
     """What transformers and peft load the same base by, for a result that goes out: its hub name or `folder`, where its files are."""
     return str(folder) if model.name == DEMO or model.name.endswith(".gguf") else model.name
 
 
+def local_folder(model: Model) -> Path | None:
+    """The folder if everything is already on this machine, else None; fetches, converts and raises nothing."""
     try:
         return locate(model, lambda done, total, detail: None, None, allow_fetch=False)
     except (ModelError, EnvironmentFault):
@@ -171,16 +172,18 @@ def _in_hub_cache(model: Model) -> Path | None:
 def _fetch_from_hub(model: Model, progress: Progress) -> Path:
     """Fetch with huggingface_hub (resumable, HF_ENDPOINT honoured), telling whole files and bytes as they arrive."""
     import httpx2
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.file_download import repo_folder_name
 
     endpoint = redact(os.environ.get("HF_ENDPOINT", "the Hugging Face hub"))
     cure = "set HF_ENDPOINT to a mirror, set model.source = 'modelscope' (pip install modelscope), or give a local folder as model.name"
     try:
         progress(0, 0, f"asking {endpoint} for {model.name}")
         info = HfApi().model_info(model.name, revision=model.revision or None, files_metadata=True, timeout=10)
-        size = sum(file.size or 0 for file in info.siblings or [] if file.rfilename.endswith(".safetensors"))
-        _check_space(Path.home(), size)
+        weights = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors")]
+        blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.name, repo_type="model") / "blobs"
+        _check_space(blobs, missing_bytes(weights, blobs))
         return _checked(Path(snapshot_download(
             model.name, revision=info.sha, allow_patterns=list(ALLOWED_FILES), tqdm_class=_progress_bar(progress, model.name), max_workers=4
         )))  # fmt: skip
@@ -200,6 +203,16 @@ def _fetch_from_hub(model: Model, progress: Progress) -> Path:
         raise EnvironmentFault(
             f"{model.name}: fetching failed ({error.strerror or error}); run it again to go on where it stopped"
         ) from error
+
+
+def missing_bytes(files: Iterable[Any], blobs: Path) -> int:
+    """Of `files` as the hub lists them, what is still to come into the cache's folder `blobs`, where each lies under its hash."""
+    missing = 0
+    for file in files:
+        name = file.lfs.sha256 if file.lfs else file.blob_id
+        here = sum(blob.stat().st_size for blob in blobs.glob(f"{name}*"))
+        missing += max(0, (file.size or 0) - here)
+    return missing
 
 
 def _from_modelscope(model: Model, progress: Progress, allow_fetch: bool) -> Path:
@@ -239,6 +252,7 @@ def _progress_bar(progress: Progress, name: str) -> type:
 
 
 def _check_space(folder: Path, needed: int) -> None:
+    folder = nearest_folder(folder)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise EnvironmentFault(f"{folder}: {free / 2**30:.1f} GiB free, {needed / 2**30:.1f} GiB needed for the model; free some space")
