@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import msgspec
-
 from engine import events
 from tui.series import Series
 
@@ -140,8 +138,6 @@ class RunState:
 
 def fold(state: RunState, event: events.Event | events.Unknown) -> RunState:
     """Take one event in (in place) and return `state`. An event that was taken already changes nothing."""
-    if isinstance(event, events.Unknown):
-        event = _with_nan(event)
     if not _is_new(state, event):
         return state
     if not isinstance(event, NO_PROGRESS):
@@ -168,19 +164,6 @@ def _is_new(state: RunState, event: events.Event | events.Unknown) -> bool:
         state.last_seq = event.seq
     state.last_time = event.time
     return True
-
-
-def _with_nan(event: events.Unknown) -> events.Event | events.Unknown:
-    """JSON has no NaN: the engine writes null, and a known event with a null number comes here as unknown."""
-    kind = _BY_TAG.get(event.type)
-    if kind is None:
-        return event
-    numbers = {f.name for f in msgspec.structs.fields(kind) if f.type is float}
-    fields: dict[str, Any] = {k: float("nan") if v is None and k in numbers else v for k, v in event.fields.items()}
-    try:
-        return msgspec.convert(fields, kind)
-    except (msgspec.ValidationError, TypeError):
-        return event
 
 
 def _engine_started(state: RunState, event: events.EngineStarted) -> None:
@@ -330,4 +313,3 @@ _ACTIONS: dict[type, Callable[[RunState, Any], None]] = {
     events.Paused: _paused,
     events.EngineStopped: _engine_stopped,
 }
-_BY_TAG = {kind.__struct_config__.tag: kind for kind in _ACTIONS}
