@@ -288,8 +288,19 @@ _types = {member.__struct_config__.tag: member for member in KNOWN.__args__}
 
 
 def encode(event: Event) -> bytes:
-    """One line of UTF-8 JSON, newline included; non-finite floats become null."""
-    return _encoder.encode(event) + b"\n"
+    """One line of UTF-8 JSON, newline included; non-finite floats become null, and a byte of a file name that is no text a "?"."""
+    try:
+        return _encoder.encode(event) + b"\n"
+    except UnicodeEncodeError:
+        return _encoder.encode(_without_surrogates(msgspec.to_builtins(event))) + b"\n"
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name: _without_surrogates(part) for name, part in value.items()}
+    return [_without_surrogates(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def decode(line: bytes) -> "Event | Unknown | None":

@@ -42,7 +42,15 @@ class Reporter:
         self._writer.emit(event)
         self._log.write(event)
         if self._board is not None:
-            self._board(event)
+            self._draw(self._board, event)
+
+    def _draw(self, board: Callable[[events.Event], None], event: events.Event) -> None:
+        """TensorBoard's own thread writes, and what stopped it (a full disk) is raised here at the next event."""
+        try:
+            board(event)
+        except Exception as error:
+            self._board = None
+            self.warn("tensorboard_lost", f"TensorBoard gets no more points, the run goes on: {type(error).__name__}: {error}")
 
     def warn(self, code: str, text: str) -> None:
         """Emit a warning event."""
@@ -74,12 +82,16 @@ class Reporter:
         self._cards.watch(cards)
 
     def open_tensorboard(self) -> None:
-        """Write TensorBoard files into the run directory from now on. Raises EnvironmentFault when it isn't installed."""
+        """Write TensorBoard files into the run directory from now on. Raises EnvironmentFault when it isn't installed or cannot write."""
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise EnvironmentFault("track.tensorboard = true needs TensorBoard; install it with: pip install tensorboard") from error
-        writer = SummaryWriter(str(self._run.path / "tensorboard"))
+        folder = self._run.path / "tensorboard"
+        try:
+            writer = SummaryWriter(str(folder))
+        except OSError as error:
+            raise EnvironmentFault(f"{folder}: {error.strerror}; free space, or set track.tensorboard = false") from error
 
         def record(event: events.Event) -> None:
             if isinstance(event, events.Step | events.Eval):

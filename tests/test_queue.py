@@ -1,6 +1,8 @@
 """The durable queue: gapless, torn-proof, never raising, any number of readers."""
 
 import errno
+import json
+import math
 import os
 import subprocess
 import sys
@@ -44,6 +46,18 @@ def test_a_torn_last_line_is_cut_and_seq_goes_on(run_dir):
     second.close()
 
     assert [(event.seq, event.name) for event in read_all(run_dir.events)] == [(0, "load"), (1, "train"), (2, "save")]
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(run_dir):
+    """A file name may hold bytes that are no UTF-8; emitting never raises, whatever is in a message."""
+    writer = EventWriter(run_dir.events)
+    writer.emit(events.Warning(code="x", text="数据\udcff.jsonl: no such file"))
+    writer.emit(events.Ranks(step=1, strategy="ddp", ranks=[events.RankLoad(rank=0, host="\udc80", work_s=math.nan, rss_gib=1.0)]))
+    writer.close()
+
+    warning, ranks = (json.loads(line) for line in run_dir.events.read_bytes().splitlines())
+    assert (warning["text"], warning["seq"]) == ("数据?.jsonl: no such file", 0)
+    assert (ranks["ranks"][0]["host"], ranks["ranks"][0]["work_s"]) == ("?", None)
 
 
 def test_a_full_disk_holds_events_back_and_loses_none(run_dir, monkeypatch):
