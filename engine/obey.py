@@ -11,6 +11,9 @@ from engine.commands import Command
 from engine.control import Control
 
 PAUSE_POLL_S = 0.2
+NO_EVALUATION = "there is no evaluation data"
+NO_PROMPT = "no prompt was given and none is configured"
+GIVEN_UP = "it was given up: a stop came, or memory ran out"
 
 
 class Obedient(Protocol):
@@ -25,12 +28,12 @@ class Obedient(Protocol):
         """Whether the checkpoint is on the disk now."""
         ...
 
-    def evaluate(self) -> bool:
-        """Whether there was anything to evaluate on."""
+    def evaluate(self) -> str:
+        """Why there is no evaluation, "" where it was told."""
         ...
 
-    def sample_on_command(self, id: str, prompt: str) -> bool:
-        """Answer `prompt`, or the fixed prompts when it is empty; whether there was one."""
+    def sample_on_command(self, id: str, prompt: str) -> str:
+        """Answer `prompt`, or the fixed prompts when it is empty; why there is no answer, "" where there is."""
         ...
 
 
@@ -59,15 +62,10 @@ def _obey(run: Obedient, command: Command) -> str | None:
         case "checkpoint":
             _answer(run, command, *((True, f"saved checkpoint-{run.step}") if run.save() else (False, "the disk refused; see the warning")))
         case "evaluate":
-            _answer(run, command, *_unless(run.evaluate(), "there is no evaluation data"))
+            _answer_unless(run, command, run.evaluate())
         case "sample":
-            done = run.sample_on_command(f"{run.step}-{command.id[:8]}", command.prompt)
-            _answer(run, command, *_unless(done, "no prompt was given and none is configured"))
+            _answer_unless(run, command, run.sample_on_command(f"{run.step}-{command.id[:8]}", command.prompt))
     return None
-
-
-def _unless(ok: bool, reason: str) -> tuple[bool, str]:
-    return ok, "" if ok else reason
 
 
 def _wait_for_resume(run: Obedient) -> str | None:
@@ -87,6 +85,10 @@ def _wait_for_resume(run: Obedient) -> str | None:
             reason = _obey(run, command)
     run.emit(events.Paused(paused=False, step=run.step))
     return reason
+
+
+def _answer_unless(run: Obedient, command: Command, hindrance: str) -> None:
+    _answer(run, command, not hindrance, hindrance)
 
 
 def _answer(run: Obedient, command: Command, ok: bool, reason: str) -> None:

@@ -32,10 +32,12 @@ class Progress:
         self.tokens_seen += stats.tokens
         self.supervised_tokens += stats.sums.tokens
 
-    def save(self) -> None:
-        """Note that the step is being saved: the best one so far, where its evaluation was."""
-        if self.last_eval is not None and self.last_eval[0] == self.step:
-            self.best = min(self.best or (math.inf, 0), (self.last_eval[1], self.step))
+    def best_once_saved(self) -> tuple[float, int] | None:
+        """`best` as it will be when this step is saved. It becomes so only then: the best saved step must be one that is there."""
+        if self.last_eval is None or self.last_eval[0] != self.step or not math.isfinite(self.last_eval[1]):
+            return self.best
+        here = (self.last_eval[1], self.step)
+        return here if self.best is None else min(self.best, here)
 
     def step_event(self, steps: StepPlan, stats: StepStats, rate: float, seconds: float, peak_gib: float) -> events.Step:
         """The step just taken, as it is told."""

@@ -90,11 +90,6 @@ class Ranks:
         name = socket.gethostname().encode()[:NAME].ljust(NAME, b"\0")
         self.hosts = [bytes(map(int, row)).rstrip(b"\0").decode("utf-8", "replace") for row in self.gather(list(name))]
 
-    def leave(self) -> None:
-        """Take leave after an orderly end."""
-        if dist.is_initialized():
-            dist.destroy_process_group()
-
     def total(self, numbers: Sequence[float]) -> list[float]:
         """Sums over the ranks, in fp64: counts stay exact."""
         if self.size == 1:

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from engine import events
 from engine.assembly import Parts, prompt_ids
 from engine.config import Config
+from engine.obey import GIVEN_UP, NO_PROMPT
 from engine.ranks import Ranks
 from engine.sampling import sample
 
@@ -35,7 +36,8 @@ class Samples:
             for index, (text, ids) in enumerate(self._parts.prompts)
             if not self._interrupted()
         ]
-        if finished := [answer for answer in answers if answer is not None]:
+        finished = [answer for answer in answers if answer is not None]
+        if finished and not self._interrupted():  # an answer that was cut off says nothing of its form
             self._emit(
                 events.SampleRound(
                     step=step,
@@ -45,14 +47,15 @@ class Samples:
                 )
             )
 
-    def on_command(self, step: int, id: str, prompt: str) -> bool:
-        """The model answers `prompt`, or the fixed prompts when it is empty; False where there are none."""
+    def on_command(self, step: int, id: str, prompt: str) -> str:
+        """The model answers `prompt`, or the fixed prompts when it is empty; why it does not, "" where it did."""
         if prompt:
-            self._answer(step, id, prompt, prompt_ids(self._parts.tokenizer, prompt, self._config.data.system))
-            return True
-        for index, (text, ids) in enumerate(self._parts.prompts):
-            self._answer(step, f"{id}-{index}", text, ids)
-        return bool(self._parts.prompts)
+            answers = [self._answer(step, id, prompt, prompt_ids(self._parts.tokenizer, prompt, self._config.data.system))]
+        else:
+            answers = [self._answer(step, f"{id}-{index}", text, ids) for index, (text, ids) in enumerate(self._parts.prompts)]
+        if not answers:
+            return NO_PROMPT
+        return GIVEN_UP if None in answers else ""
 
     def _answer(self, step: int, id: str, text: str, ids: list[int]) -> events.SampleFinished | None:
         """The sample's last event; None where memory ran out."""

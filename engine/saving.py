@@ -38,7 +38,7 @@ class Saving:
             return True
         self._reporter.emit(events.Phase(name="save"))
         try:
-            self._reporter.emit(self._when_there_is_room(write) if waits else write())
+            self._reporter.emit(self.when_there_is_room(write) if waits else write())
             self.saved_step = step
         except EnvironmentFault as error:
             if must:
@@ -48,8 +48,8 @@ class Saving:
         self._reporter.emit(events.Phase(name="train"))
         return self.saved_step == step
 
-    def _when_there_is_room(self, write: Callable[[], events.Event]) -> events.Event:
-        """Raises DiskFull only when the run was asked to stop meanwhile."""
+    def when_there_is_room(self, write: Callable[[], events.Event]) -> events.Event:
+        """What `write` returns, once the disk has room. Raises DiskFull only when the run was asked to stop meanwhile."""
         told = False
         while True:
             try:

@@ -15,6 +15,7 @@ from engine.resuming import compare, splits_alike
 
 def take_snapshot(parts: Parts, progress: Progress, ladder: MemoryLadder, numbers: NumberWatch) -> TrainingState:
     """The state after `progress.step`; the tensors are saved from the parts themselves."""
+    best = progress.best_once_saved()
     return TrainingState(
         step=progress.step,
         tokens_seen=progress.tokens_seen,
@@ -23,8 +24,8 @@ def take_snapshot(parts: Parts, progress: Progress, ladder: MemoryLadder, number
         fingerprint=parts.fingerprint,
         precision=parts.model.precision,
         device=parts.model.device.type,
-        best_eval_loss=progress.best and progress.best[0],
-        best_step=progress.best and progress.best[1],
+        best_eval_loss=best and best[0],
+        best_step=best and best[1],
         batch_size=ladder.batch_size,
         recomputes_activations=ladder.recomputes(parts.model),
         chunk_bytes=parts.model.chunk_bytes,

@@ -17,7 +17,7 @@ from engine.evaluation import evaluate
 from engine.final_model import save_final_model
 from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
-from engine.obey import obey_commands
+from engine.obey import GIVEN_UP, NO_EVALUATION, obey_commands
 from engine.packing_check import ONE_EXAMPLE
 from engine.pressure import Pressure, peak_gib, read, remember_peak
 from engine.probe import longest_tokens, try_longest
@@ -87,8 +87,7 @@ class Trainer:
                 self.save()
         if reason := obey_commands(self):
             return self.leave(reason)
-        self.finish()
-        return "finished"
+        return self.finish()
 
     def look_at_base_model(self) -> None:
         """The untrained adapter changes nothing, so step 0 shows the base model."""
@@ -117,10 +116,10 @@ class Trainer:
             self.emit(loads)
         self.numbers.see(step, stats, self._records_of_step)
 
-    def evaluate(self) -> bool:
-        """Loss over the evaluation set; False where there is none."""
+    def evaluate(self) -> str:
+        """Loss over the evaluation set; why there is none, "" where it was told."""
         if not self.parts.eval_examples:
-            return False
+            return NO_EVALUATION
         self.emit(events.Phase(name="evaluate"))
         result = self._judge(f"the evaluation after step {self.step}", lambda: evaluate(
             self.parts.model,
@@ -136,10 +135,10 @@ class Trainer:
             self.progress.last_eval = (self.step, result.loss)
             self.emit(result)
         self.emit(events.Phase(name="train"))
-        return True
+        return GIVEN_UP if result is None else ""
 
-    def sample_on_command(self, id: str, prompt: str) -> bool:
-        """The model answers `prompt`, or the fixed prompts when it is empty; False where there are none."""
+    def sample_on_command(self, id: str, prompt: str) -> str:
+        """The model answers `prompt`, or the fixed prompts when it is empty; why it does not, "" where it did."""
         return self.samples.on_command(self.step, id, prompt)
 
     def save(self, must: bool = False, waits: bool = True) -> bool:
@@ -151,11 +150,11 @@ class Trainer:
 
     def _write_checkpoint(self) -> events.CheckpointSaved:
         check_weights(self.parts.updater.parameters)
-        self.progress.save()
         state = take_snapshot(self.parts, self.progress, self.ladder, self.numbers)
         model, optimizer, keep = self.parts.model, self.parts.updater.optimizer, self.config.checkpoint.keep
         with self.parts.updater.judged():
             path, size = save_checkpoint(self.run_directory, model.peft, optimizer, state, keep, model.start)
+        self.progress.best = self.progress.best_once_saved()
         return events.CheckpointSaved(step=self.step, path=path.name, bytes=size)
 
     def leave(self, reason: str) -> str:
@@ -164,15 +163,21 @@ class Trainer:
         self._remember_peak()
         return reason
 
-    def finish(self) -> None:
-        """The last evaluation, samples, checkpoint, and the final model."""
+    def finish(self) -> str:
+        """The last checkpoint, evaluation, samples, and the final model; a stop that cuts them short leaves them to a resumed run."""
         self.save(must=True)
         self._remember_peak()
         self.evaluate()
         self.samples.round(self.step)
-        if not self.ranks.is_first:
-            return
-        self.emit(events.Phase(name="save"))
+        if reason := obey_commands(self):
+            return self.leave(reason)
+        if self.ranks.is_first:
+            self.emit(events.Phase(name="save"))
+            self.emit(self.saving.when_there_is_room(self._write_final_model))
+        self.ranks.any_rank(False)  # none leaves before the result is there: who waits long for the last is taken for hung
+        return "finished"
+
+    def _write_final_model(self) -> events.FinalModelSaved:
         facts = {
             "base_model": self.config.model.name,
             "quantization": self.config.model.quantization,
@@ -183,7 +188,7 @@ class Trainer:
         model = self.parts.model
         with self.parts.updater.judged():
             size = save_final_model(self.run_directory, model.peft, self.parts.model_folder, facts, model.start)
-        self.emit(events.FinalModelSaved(path=self.run_directory.final_model.name, bytes=size))
+        return events.FinalModelSaved(path=self.run_directory.final_model.name, bytes=size)
 
     def _train_step(self, step: int, rate: float, batch_size: int) -> StepStats:
         """The step in micro-batches of `batch_size` rows.

@@ -97,7 +97,7 @@ AGREEMENTS = """
     except RunError as error:
         assert rank == 1 and "data" in str(error)
     assert all(beat.rank == number for number, beat in enumerate(read_beats(folder)))
-    ranks.leave()
+    torch.distributed.destroy_process_group()
 """
 
 

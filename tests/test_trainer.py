@@ -15,11 +15,12 @@ from engine.checkpoint import read_state
 from engine.config import Model
 from engine.config_file import read_resolved
 from engine.control import Control
-from engine.errors import RunError
+from engine.errors import DiskFull, EnvironmentFault, RunError
 from engine.manifest import find_fault
 from engine.model_source import loadable_name
 from engine.obey import GIVEN_UP, NO_EVALUATION, NO_PROMPT
 from engine.reporter import Reporter
+from engine.run_directory import RunDirectory
 from engine.trainer import Trainer
 from tests.engine_runs import all_events, losses, make_run, of_type, train_here, write_records
 from tests.tiny_models import tiny_model
@@ -80,7 +81,6 @@ def test_the_final_model_is_one_that_plain_peft_loads(finished, model):
     assert find_fault(finished.final_model) is None
 
 
-def test_the_split_is_written_down(finished):
 def test_the_final_model_knows_its_base(finished):
     """One line loads both, as the console says at the end of a run."""
     tuned = AutoPeftModelForCausalLM.from_pretrained(finished.final_model)
@@ -102,6 +102,7 @@ def test_the_base_of_a_result_goes_by_a_name_that_peft_can_load(name, told):
     assert loadable_name(Model(name=name), Path("/cache/demo")) == told
 
 
+def test_the_split_is_written_down(finished):
     """split.json names the records of each part, none twice."""
     parts = json.loads(finished.split.read_text())["parts"]
 
@@ -201,20 +202,110 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_step(model, data, tm
     assert [warning.code for warning in of_type(run, events.Warning) if warning.code == "out_of_memory"] == ["out_of_memory"]
 
 
-def test_commands_are_obeyed_and_answered(model, data, tmp_path):
-    """Sample, evaluate, checkpoint, a refused resume, and stop, each answered once; stop leaves a checkpoint of its step."""
-    run = make_run(tmp_path, model, data)
-    control_lines = [("sample", "你好"), ("evaluate", ""), ("checkpoint", ""), ("resume", ""), ("stop", "")]
+def commanded(run: RunDirectory, *commands: tuple[str, str]) -> tuple[Trainer, str, list[tuple[bool, str]]]:
+    """Train with commands that come before the first step; the trainer, why it ended, and whether each was done or why not."""
     trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
     trainer.prepare(None)
-    ids = [launch.send(run, name, prompt) for name, prompt in control_lines]
+    ids = [launch.send(run, name, prompt) for name, prompt in commands]
     reason = trainer.run()
+    answers = {event.id: (event.ok, event.reason) for event in of_type(run, events.CommandDone)}
+    return trainer, reason, [answers[id] for id in ids]
 
-    answers = {event.id: event for event in of_type(run, events.CommandDone)}
-    assert reason == "stopped" and trainer.step < 8
-    assert [answers[id].ok for id in ids] == [True, True, True, False, True]
-    assert run.checkpoints()[0].name == f"checkpoint-{trainer.step}"
+
+def test_commands_are_obeyed_and_answered(model, data, tmp_path):
+    """Sample, evaluate, checkpoint, a refused resume, each answered once when it is done."""
+    run = make_run(tmp_path, model, data, train={"max_steps": 1}, eval={"at_start": False})
+    _, reason, answers = commanded(run, ("sample", "你好"), ("evaluate", ""), ("checkpoint", ""), ("resume", ""))
+
+    assert reason == "finished" and [ok for ok, _ in answers] == [True, True, True, False]
+    assert [event.step for event in of_type(run, events.Eval)] == [0, 1]
     assert any(sample.prompt == "你好" for sample in of_type(run, events.SampleFinished))
+
+
+def test_a_stop_cuts_short_what_was_asked_before_it(model, data, tmp_path):
+    """The evaluation is given up and said to be, a checkpoint of the step is left; samples that were cut off say nothing of their form."""
+    run = make_run(tmp_path, model, data)
+    trainer, reason, answers = commanded(run, ("evaluate", ""), ("sample", ""), ("stop", ""))
+
+    assert reason == "stopped" and trainer.step < 8
+    assert answers[0] == (False, GIVEN_UP) and answers[2][0]
+    assert of_type(run, events.Eval) == [] and of_type(run, events.SampleRound) == []
+    assert run.checkpoints()[0].name == f"checkpoint-{trainer.step}"
+
+
+class Stopping(Reporter):
+    """Sends a stop as soon as an evaluation behind step `step` begins, as a person may."""
+
+    def __init__(self, run: RunDirectory, step: int):
+        super().__init__(run)
+        self._told, self._last, self._step = run, 0, step
+
+    def emit(self, event: events.Event) -> None:
+        super().emit(event)
+        self._last = event.step if isinstance(event, events.Step) else self._last
+        if event == events.Phase(name="evaluate") and self._last == self._step:
+            launch.send(self._told, "stop")
+
+
+def test_a_stop_in_the_last_evaluation_is_obeyed(finished, model, data, tmp_path):
+    """The run is stopped and not finished without its last figures; a resumed one evaluates again and ends with the same result."""
+    run = make_run(tmp_path, model, data, lora={"dropout": 0.1})
+    trainer = Trainer(run, read_resolved(run.config), Control(run), Stopping(run, 8))
+    trainer.prepare(None)
+
+    assert trainer.run() == "stopped" and not run.final_model.exists()
+    assert [event.ok for event in of_type(run, events.CommandDone)] == [True]
+    assert train_here(run) == "finished" and of_type(run, events.Eval)[-1].step == 8
+    name = "adapter_model.safetensors"
+    assert (run.final_model / name).read_bytes() == (finished.final_model / name).read_bytes()
+
+
+def test_a_command_that_nothing_can_be_done_for_says_why(model, data, tmp_path):
+    """Neither evaluation data nor prompts."""
+    run = make_run(tmp_path, model, data, data={"eval_fraction": 0.0}, sample={"num_prompts": 0}, train={"max_steps": 1})
+    _, _, answers = commanded(run, ("evaluate", ""), ("sample", ""))
+
+    assert answers == [(False, NO_EVALUATION), (False, NO_PROMPT)]
+
+
+def test_a_step_that_could_not_be_saved_is_not_the_best(model, data, tmp_path, monkeypatch):
+    """The disk refuses the step whose evaluation was lowest: the best saved one stays pinned, in the next checkpoint too."""
+    from engine import trainer as module
+
+    real = module.save_checkpoint
+
+    def refuses(run, model, optimizer, state, *rest):
+        if state.step == 4:
+            raise EnvironmentFault("planted")
+        return real(run, model, optimizer, state, *rest)
+
+    monkeypatch.setattr(module, "save_checkpoint", refuses)
+    run = make_run(tmp_path, model, data, eval={"every_steps": 2}, train={"max_steps": 6, "warmup_ratio": 0.0})
+    train_here(run)
+    lowest = {event.step: event.loss for event in of_type(run, events.Eval)}
+
+    assert lowest[4] < lowest[2] and not run.checkpoint(4).exists()
+    assert read_state(run.checkpoint(6)).best_step == 2
+
+
+def test_the_final_model_waits_for_room(model, data, tmp_path, monkeypatch):
+    """A disk that fills up at the very end pauses the run, as it does before."""
+    from engine import trainer as module
+
+    real, tried = module.save_final_model, []
+
+    def is_full_once(*arguments):
+        tried.append(1)
+        if len(tried) == 1:
+            raise DiskFull("planted")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "save_final_model", is_full_once)
+    monkeypatch.setattr("engine.saving.LOOK_AGAIN_S", 0.0)
+    run = make_run(tmp_path, model, data, train={"max_steps": 1})
+
+    assert train_here(run) == "finished" and (run.final_model / "adapter_model.safetensors").is_file()
+    assert "disk_full" in [warning.code for warning in of_type(run, events.Warning)]
 
 
 def test_commands_from_before_the_start_are_refused(model, data, tmp_path):
