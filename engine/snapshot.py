@@ -50,6 +50,7 @@ def put_back(
         restore(checkpoint, model.peft, parts.updater.optimizer, model.device, model.start is not None)
     spread(ranks, model.peft, parts.updater.optimizer)
     parts.updater.back_to_training()
-    parts.updater.scaler.load_state_dict(state.scaler)
+    if state.scaler:  # a run that was not in fp16 before has none to go on with
+        parts.updater.scaler.load_state_dict(state.scaler)
     if ranks.follow(splits_alike(state.fingerprint, parts.fingerprint)):
         ladder.go_back_to(model, state.batch_size, state.recomputes_activations, state.chunk_bytes)

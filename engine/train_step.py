@@ -61,6 +61,8 @@ class Updater:
 
     def __init__(self, parameters: list[Tensor], optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, max_grad_norm: float):
         self.parameters, self.optimizer, self.scaler, self.max_grad_norm = parameters, optimizer, scaler, max_grad_norm
+        self._is_unscaled = False
+        """Whether the scaler has seen this step's gradients."""
         self._gradients = side_by_side(parameters) if all(_is_in_heap(parameter) for parameter in parameters) else []
         self._forget_gradients()
 
@@ -68,6 +70,7 @@ class Updater:
         """Clip, update, clear; return the norm before clipping and whether it was finite (a non-finite step changes nothing)."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate * group.get("lr_ratio", 1.0)
+        self._is_unscaled = True
         self.scaler.unscale_(self.optimizer)
         limit = self.max_grad_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
@@ -76,6 +79,7 @@ class Updater:
             # An enabled scaler sees the non-finite gradient itself, skips the update and lowers its scale.
             self._step()
             self.scaler.update()
+            self._is_unscaled = False
         self._forget_gradients()
         return norm, finite
 
@@ -97,8 +101,9 @@ class Updater:
     def clear(self) -> None:
         """Forget gradients of an abandoned step, and that the scaler has seen them."""
         self._forget_gradients()
-        if self.scaler.is_enabled():
+        if self._is_unscaled and self.scaler.is_enabled():  # before its first step it has no scale that could be set
             self.scaler.update(self.scaler.get_scale())
+        self._is_unscaled = False
 
     def _forget_gradients(self) -> None:
         """On a CPU they have a lasting place of their own, elsewhere they are made anew."""

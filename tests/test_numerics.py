@@ -152,6 +152,19 @@ def test_a_base_that_stays_in_bf16_trains_in_fp32_as_one_that_was_widened_first(
     torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
 
 
+def test_a_step_that_is_given_up_before_its_loss_is_scaled_is_no_fault():
+    """Memory may run out in the very first forward, as in the probe: the scaler has no scale yet, and the next step has its own."""
+    parameter = torch.nn.Parameter(torch.ones(2))
+    updater = Updater([parameter], torch.optim.SGD([parameter], lr=1.0), torch.amp.GradScaler("cpu"), max_grad_norm=0.0)
+    updater.clear()
+    updater.scaler.scale(parameter.sum()).backward()
+    updater.clear()
+    updater.scaler.scale(parameter.sum()).backward()
+
+    assert updater.apply(0.5) == (pytest.approx(2**0.5), True)
+    assert parameter.tolist() == [0.5, 0.5]
+
+
 def test_the_split_into_micro_batches_changes_nothing(family):
     """Batch 3 × accumulation 1 is 1 × 3 to 1e-6, though the examples have different numbers of supervised tokens."""
     examples = _examples(family)

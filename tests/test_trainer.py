@@ -180,6 +180,17 @@ def test_another_micro_batch_is_taken_on_resume(finished, model, data, tmp_path,
     assert trainer.ladder.batch_size == batch_size
 
 
+def test_a_run_goes_on_in_fp16_that_was_not_in_it_before(tmp_path, data):
+    """As after a move from a CPU to an old GPU: there is no loss scale to go on with, so it begins with its own."""
+    llama = tiny_model("llama", tmp_path)
+    before = make_run(tmp_path, llama, data, "before", train={"max_steps": 1}, checkpoint={"every_steps": 1})
+    train_here(before)
+    run = make_run(tmp_path, llama, data, "after", train={"max_steps": 2}, model={"precision": "fp16"})
+    shutil.copytree(before.checkpoint(1), run.checkpoint(1))
+
+    assert train_here(run) == "finished" and list(losses(run)) == [2]
+
+
 def test_out_of_memory_halves_the_micro_batch_and_keeps_the_step(model, data, tmp_path, monkeypatch):
     """Memory runs out once in the second micro-batch of step 2: same losses, one warning, nothing skipped."""
     from engine import train_step
