@@ -22,18 +22,16 @@ def evaluate(
     row_length: int,
     interrupted: Callable[[], bool],
     progress: Callable[[int, int], None],
-    packs: bool = True,
     ranks: Ranks = ALONE,
 ) -> events.Eval | None:
     """The evaluation event after `step`, or None when `interrupted` asked to give up.
 
-    Rows of `row_length` tokens are evaluated one at a time, shared by the ranks, and no logits are kept, so it needs less memory than
-    a training step.  packs: whether the model keeps examples of one row apart.
+    Rows of at most `row_length` tokens, or one longer example, are evaluated one at a time, shared by the ranks, and nothing is kept for
+    a backward: where a training step passes as many tokens at once, it needs less memory than that.
     """
     began = time.perf_counter()
     lengths = [len(example.ids) for example in examples]
-    order = list(range(len(examples)))
-    packed = pack(lengths, order, row_length) if packs else [[number] for number in order]
+    packed = pack(lengths, range(len(examples)), row_length)
     rows = share_of_step(packed, examples, 1, ranks.rank, ranks.size)
     nats, right = [], []
     model.peft.eval()

@@ -18,7 +18,6 @@ from engine.final_model import save_final_model
 from engine.manifest import check_room
 from engine.memory_ladder import MemoryLadder
 from engine.obey import GIVEN_UP, NO_EVALUATION, obey_commands
-from engine.packing_check import ONE_EXAMPLE
 from engine.pressure import Pressure, peak_gib, read, remember_peak
 from engine.probe import longest_tokens, try_longest
 from engine.progress import Progress
@@ -125,10 +124,9 @@ class Trainer:
             self.parts.model,
             self.parts.eval_examples,
             step=self.step,
-            row_length=self.config.data.max_seq_length,
+            row_length=min(self.config.data.max_seq_length, self.parts.piece_tokens or self.config.data.max_seq_length),
             interrupted=self.control.interrupted,
             progress=lambda done, total: self.emit(events.Phase(name="evaluate", done=done, total=total)),
-            packs=self.parts.piece_tokens != ONE_EXAMPLE,
             ranks=self.ranks,
         ))  # fmt: skip
         if result is not None:

@@ -16,6 +16,7 @@ from engine.config import Model
 from engine.config_file import read_resolved
 from engine.control import Control
 from engine.errors import DiskFull, EnvironmentFault, RunError
+from engine.fitting import CPU_TOKENS
 from engine.manifest import find_fault
 from engine.model_source import loadable_name
 from engine.obey import GIVEN_UP, NO_EVALUATION, NO_PROMPT
@@ -242,6 +243,24 @@ def test_a_stop_cuts_short_what_was_asked_before_it(model, data, tmp_path):
     assert answers[0] == (False, GIVEN_UP) and answers[2][0]
     assert of_type(run, events.Eval) == [] and of_type(run, events.SampleRound) == []
     assert run.checkpoints()[0].name == f"checkpoint-{trainer.step}"
+
+
+def test_an_evaluation_passes_no_more_tokens_at_once_than_a_training_step(model, tmp_path, monkeypatch):
+    """On a CPU steps go in pieces; whole rows of long examples would be the peak of the run, which no forecast knows of."""
+    from engine import evaluation
+
+    real, passed = evaluation.build_micro_batch, []
+
+    def noted(examples, device):
+        passed.append(sum(len(example.ids) for example in examples))
+        return real(examples, device)
+
+    monkeypatch.setattr(evaluation, "build_micro_batch", noted)
+    data = write_records(tmp_path / "many.jsonl", count=60)
+    lengths, once = {"max_seq_length": 2048, "eval_fraction": 0.5}, {"max_steps": 1}
+    train_here(make_run(tmp_path, model, data, data=lengths, train=once, eval={"at_start": False}))
+
+    assert sum(passed) > CPU_TOKENS >= max(passed)
 
 
 class Stopping(Reporter):
