@@ -13,6 +13,7 @@ from data.tokenizer import load_tokenizer
 from engine import config as schema
 from engine.batches import build_micro_batch
 from engine.evaluation import evaluate
+from engine.fused import decoder
 from engine.fused.dropout import Dropout, at
 from engine.fused.projections import Adapter, Projections
 from engine.fused.weights import Dense
@@ -330,6 +331,16 @@ def test_dropout_is_drawn_for_a_step_again_in_recomputation_and_not_at_all_in_ev
         torch.testing.assert_close(again[name], gradient, rtol=1e-5, atol=1e-7)
     assert any(not torch.allclose(other[name], gradient, rtol=0.01) for name, gradient in kept.items())
     assert torch.equal(*hidden)
+
+
+def test_linears_that_share_an_input_keep_each_its_own_bias():
+    """One with a bias beside one without: no family has that today, and dropping it would be silent."""
+    linears = [torch.nn.Linear(6, 4, bias=bias) for bias in (True, False, True)]
+    x = torch.randn(5, 6)
+
+    y, _ = decoder._projections(torch.float32, *linears).forward(x)
+
+    torch.testing.assert_close(y, torch.cat([linear(x) for linear in linears], dim=1))
 
 
 def test_part_sums_stay_exact_over_many_tokens():

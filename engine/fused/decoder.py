@@ -191,8 +191,14 @@ def _projections(dtype: torch.dtype, *linears: nn.Module) -> Projections:
     """The linears as one."""
     bases = [_base(linear) for linear in linears]
     weight, sizes = frozen_weight(bases, dtype), [base.out_features for base in bases]
-    bias = torch.cat([base.bias.data for base in bases]).to(dtype) if all(base.bias is not None for base in bases) else None
-    return Projections(weight, bias, sizes, [_adapter(linear) for linear in linears])
+    return Projections(weight, _stacked_bias(bases, dtype), sizes, [_adapter(linear) for linear in linears])
+
+
+def _stacked_bias(bases: Sequence[nn.Linear], dtype: torch.dtype) -> Tensor | None:
+    """(out,) with zeros for a linear that has none, or None where no linear has one."""
+    if all(base.bias is None for base in bases):
+        return None
+    return torch.cat([base.weight.new_zeros(base.out_features) if base.bias is None else base.bias.data for base in bases]).to(dtype)
 
 
 def _adapter(linear: nn.Module) -> Adapter | None:
