@@ -142,12 +142,12 @@ def test_attaching_tells_where_the_run_stands(run_dir, capsys):
 def test_attaching_tells_the_plan_and_not_only_what_the_probe_added(run_dir):
     """Steps, device and precision, and what keeps the run off the fast layers; the plan is said again with the measured peak."""
     plan = next(event for event in beginning() if isinstance(event, events.Plan))
-    slow = msgspec.structs.replace(plan, plain_because="lora.variant = 'dora'")
+    slow = msgspec.structs.replace(plan, plain_because="lora.variant = 'dora'", recomputed_layers=18)
     narrator = Narrator(run_dir)
     told(narrator, STARTED, slow, msgspec.structs.replace(slow, probed_peak_gib=1.5))
     (line,) = narrator.standing()
 
-    assert "20 steps on cpu in fp32" in line and "slower layers: lora.variant = 'dora'" in line
+    assert "20 steps on cpu in fp32" in line and "18 layers recompute their activations · slower layers: lora.variant = 'dora'" in line
 
 
 def stop(run) -> None:
