@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data import quick_encoder, segments
@@ -60,6 +60,8 @@ def test_real_and_naughty_texts_have_the_same_ids(backend, quick, texts):
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=20))
 @settings(max_examples=300, deadline=None)
 def test_any_texts_have_the_same_ids(backend, quick, texts):
+    """Control tokens are cut out before (`data.segments`), and hypothesis does try those that stand in our code."""
+    assume(not any(token.content in text for token in backend.get_added_tokens_decoder().values() for text in texts))
     assert quick.encode(texts) == _plain(backend, texts)
 
 
