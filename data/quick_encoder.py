@@ -18,6 +18,7 @@ import numpy as np
 import tokenizers
 
 from data.byte_level import BYTE_OF
+from data.noncharacters import NONCHARACTERS, free_noncharacter
 
 _CUTS = tuple(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + digits + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -26,7 +27,6 @@ _CUTS = tuple(
 """Patterns that both engines read alike: Qwen's, and the one with three digits a word."""
 _LONG_SPACE = re.compile(r"\s{4096}")
 """tiktoken's engine runs out of stack on a million spaces."""
-_SEPARATORS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 _MOST_THREADS = 8
 
 
@@ -39,7 +39,7 @@ class QuickEncoder:
 
         self._backend = backend
         ranks = {bytes(map(BYTE_OF.__getitem__, token)): id for token, id in backend.get_vocab(with_added_tokens=False).items()}
-        self._separators = {character: len(ranks) + number for number, character in enumerate(_SEPARATORS)}
+        self._separators = {character: len(ranks) + number for number, character in enumerate(NONCHARACTERS)}
         self._encoding = tiktoken.Encoding("danlu", pat_str=pattern, mergeable_ranks=ranks, special_tokens=self._separators)
         self._threads = min(_MOST_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads)
@@ -52,17 +52,21 @@ class QuickEncoder:
 
     def _encode_share(self, texts: Sequence[str]) -> "list[array[int]]":
         """All in one call, because each lets go of the interpreter and has to wait for it again."""
-        joined, separator = "", next((one for one in self._separators if not any(one in text for text in texts)), None)
-        if separator is not None:
-            joined = separator.join(texts)
-        if separator is None or _LONG_SPACE.search(joined):
-            return [array("i", encoding.ids) for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
+        separator = free_noncharacter(texts)
+        joined = separator.join(texts) if separator else ""
+        if not separator or _LONG_SPACE.search(joined):
+            return plain_ids(self._backend, texts)
         if self._backend.normalizer and not joined.isascii():
             joined = self._backend.normalizer.normalize_str(joined)
         ids = self._encoding.encode_to_numpy(joined, allowed_special={separator}, disallowed_special=())
         ends = [-1, *np.flatnonzero(ids == self._separators[separator]).tolist(), len(ids)]
         flat = array("i", ids.astype(np.int32).tobytes())
         return [flat[start + 1 : end] for start, end in pairwise(ends)]
+
+
+def plain_ids(backend: tokenizers.Tokenizer, texts: Sequence[str]) -> "list[array[int]]":
+    """Ids of each text by `tokenizers` itself."""
+    return [array("i", encoding.ids) for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def quick_encoder(backend: tokenizers.Tokenizer) -> QuickEncoder | None:

@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import tokenizers
 
-from data.quick_encoder import QuickEncoder, quick_encoder
+from data.quick_encoder import QuickEncoder, plain_ids, quick_encoder
 
 _MANY = 2_000_000
 """Characters after which a quick encoder has paid for being made."""
@@ -46,9 +46,7 @@ class Segmenter:
         before, self._characters = self._characters, self._characters + sum(map(len, pieces))
         if before < _MANY <= self._characters:
             self._quick = quick_encoder(self._backend)
-        if self._quick:
-            return self._quick.encode(pieces)
-        return [array("i", encoding.ids) for encoding in self._backend.encode_batch_fast(pieces, add_special_tokens=False)]
+        return self._quick.encode(pieces) if self._quick else plain_ids(self._backend, pieces)
 
     def token_in(self, piece: str, ids: Sequence[int], position: int) -> int:
         """Number of the token of a stretch that holds its character at `position`; the next one where a normaliser removed it."""

@@ -21,12 +21,11 @@ from data.byte_level import token_bytes
 from data.chat_template import ChatTemplate
 from data.conversation import Conversation
 from data.errors import TemplateError
+from data.noncharacters import free_noncharacter
 from data.segments import Segmented, Segmenter
 from data.thinking import CLOSE, OPEN
 
 _TOKEN_VARIABLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
-_GUARDS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
-"""Unicode's noncharacters: text is not meant to hold them, and one that it does hold is not taken."""
 _PROBE = ("Question1", "Reasoning1", "Answer1")
 
 
@@ -275,8 +274,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
 
 def free_character(texts: Iterable[str], other_than: str = "") -> str:
     """A noncharacter that is in none of `texts`."""
-    used = set("".join(texts)) | set(other_than)
-    free = next((guard for guard in _GUARDS if guard not in used), None)
+    free = free_noncharacter([*texts, other_than])
     if free is None:
         raise TemplateError("a conversation holds every one of the noncharacters U+FDD0 to U+FDEF; remove them, they are no text")
     return free
