@@ -70,7 +70,7 @@ class Layer:
     def new_memory(self, dtype: torch.dtype) -> "Memory":
         """An empty memory for `extend`, with the adapters as they are now."""
         parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
-        return Memory([part.cast(dtype) if part.has_adapters else None for part in parts])
+        return Memory([part.cast(dtype) if part.parameters else None for part in parts])
 
 
 class Memory:

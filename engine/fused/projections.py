@@ -45,11 +45,6 @@ class Projections:
         ]
 
     @property
-    def has_adapters(self) -> bool:
-        """Whether any of the linears is trained."""
-        return bool(self._adapted)
-
-    @property
     def parameters(self) -> list[Tensor]:
         """Trainable tensors: A and B of each adapter in turn, as `backward` gives their gradients."""
         return [tensor for _, adapter in self._adapted for tensor in (adapter.a, adapter.b)]

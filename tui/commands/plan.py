@@ -19,7 +19,7 @@ from tui.columns import columns, terminal_width, wrap
 from tui.commands.train import open_config
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.screens.data_tokenizer import tokenizer_of
-from tui.screens.hardware_plan import figures, note_text, option_lines
+from tui.screens.hardware_plan import figures, note_text, option_lines, recomputed
 from tui.start import check_data, check_model, resolved
 from tui.texts import tr
 
@@ -97,17 +97,10 @@ def _facts(plan: RunPlan) -> list[list[str]]:
     return [
         [tr("cli.plan.strategy"), tr(f"hardware.{plan.strategy}_strategy", n=plan.world_size)],
         [tr("cli.plan.precision"), plan.precision],
-        [tr("cli.plan.checkpointing"), _recomputed(plan)],
+        [tr("cli.plan.checkpointing"), recomputed(plan, "cli.plan")],
         [tr("cli.plan.micro_batch"), f"{plan.micro_batch} × {plan.accumulation}" if plan.micro_batch else unknown],
         [tr("cli.plan.time"), unknown if plan.time_s is None else amounts.duration(plan.time_s)],
     ]
-
-
-def _recomputed(plan: RunPlan) -> str:
-    """Gradient checkpointing, in words."""
-    if not plan.recomputed_layers:
-        return tr("cli.plan.off")
-    return tr("cli.plan.on", layers=plan.recomputed_layers, all=plan.num_layers)
 
 
 def _reasons(plan: RunPlan, bullet: str) -> list[str]:

@@ -223,8 +223,7 @@ class DataScreen(DanluScreen):
         rows = list(self.browser.records.numbers)
         asking = Confirm(tr("data.leave_out_title"), tr("data.leave_out_shown", count=f"{len(rows):,}"))
         if await self.app.push_screen_wait(asking) and self._may_edit() and (editing := self.editing):
-            progress = lambda tell: lambda done: tell(Stage("leave_out", done, len(rows)))  # noqa: E731
-            self.leaving.start(Stage("leave_out"), lambda tell: tell(editing.leaving_out(rows, progress(tell))))
+            self.leaving.start(Stage("leave_out"), partial(editing.leaving_out, rows))
             self._show_status()
 
     def _take(self, proposed: Proposed) -> None:

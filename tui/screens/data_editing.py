@@ -17,6 +17,7 @@ from data.json_values import decode
 from data.user_folders import state_folder
 from tui import gate
 from tui.faults import code_name
+from tui.screens.data_loading import Stage
 from tui.screens.data_table import RecordTable
 from tui.texts import tr
 from tui.widgets.choices import Choice, Choices
@@ -104,15 +105,15 @@ class Editing:
         """Leave a row out of what will be saved, or take it in again."""
         self._make([self._change(row, self._changed_value(row), not self._table.is_left_out(row))])
 
-    def leaving_out(self, rows: Sequence[int], progress: Callable[[int], None]) -> "Proposed":
-        """The step that leaves many rows out; if all of them are left out already, it takes them in again. For a thread: makes nothing."""
+    def leaving_out(self, rows: Sequence[int], tell: Callable[[Stage | Proposed], None]) -> None:
+        """Propose to leave many rows out; if all of them are left out already, to take them in again. For a thread: makes nothing."""
         are_out = all(map(self._table.is_left_out, rows))
         changes = []
         for done, row in enumerate(rows):
             if done % TOLD_EVERY == 0:
-                progress(done)
+                tell(Stage("leave_out", done, len(rows)))
             changes.append(self._change(row, self._changed_value(row), not are_out))
-        return Proposed(self, tuple(changes))
+        tell(Proposed(self, tuple(changes)))
 
     def take(self, proposed: "Proposed") -> None:
         """Make what was proposed, as one step."""

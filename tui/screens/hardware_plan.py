@@ -109,7 +109,7 @@ def _choice_lines(subject: Subject, width: int) -> list[Line]:
         speed = tr("hardware.about", n=f"{plan.tokens_per_s:,.0f}")
     choices = [
         ("precision", plan.precision),
-        ("checkpointing", _recomputed(plan)),
+        ("checkpointing", recomputed(plan, "hardware")),
         ("micro_batch", f"{plan.micro_batch} × {plan.accumulation}" if plan.micro_batch else tr("hardware.none_fits")),
         ("strategy", tr(f"hardware.{plan.strategy}_strategy", n=plan.world_size)),
         ("speed", speed),
@@ -117,11 +117,11 @@ def _choice_lines(subject: Subject, width: int) -> list[Line]:
     return [line for name, value in choices for line in named(tr(f"hardware.{name}"), [(value, "bright")], width)]
 
 
-def _recomputed(plan: RunPlan) -> str:
-    """Gradient checkpointing, in words."""
+def recomputed(plan: RunPlan, texts: str) -> str:
+    """Gradient checkpointing in words. texts: the part of the catalogue that they are from."""
     if not plan.recomputed_layers:
-        return tr("hardware.off")
-    return tr("hardware.on", layers=plan.recomputed_layers, all=plan.num_layers)
+        return tr(f"{texts}.off")
+    return tr(f"{texts}.on", layers=plan.recomputed_layers, all=plan.num_layers)
 
 
 def _note_lines(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
