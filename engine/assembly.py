@@ -227,10 +227,9 @@ def _step_plan(config: Config, prepared: Prepared, resumed: TrainingState | None
 
 
 def _precision(config: Config, device: torch.device, folder: Path, resumed: TrainingState | None) -> tuple[str, str]:
-    """The compute type and why; a resumed run keeps its own, because a CPU's measurement may come out otherwise another time."""
-    if resumed is not None and resumed.device == device.type and config.model.precision == "auto":
-        return resumed.precision, "as before it was resumed"
-    return choose_precision(config.model.precision, device, model_type(folder))
+    """The compute type and why."""
+    before = resumed.precision if resumed is not None and resumed.device == device.type else ""
+    return choose_precision(config.model.precision, device, model_type(folder), before)
 
 
 def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_reason: str, total_parameters: int) -> events.Plan:

@@ -4,15 +4,18 @@ import time
 
 import torch
 
+from engine import host
 from engine.errors import EnvironmentFault
 from engine.plan import FP16_OVERFLOWS
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
-def choose_precision(asked: str, device: torch.device, model_type: str) -> tuple[str, str]:
+def choose_precision(asked: str, device: torch.device, model_type: str, before: str = "") -> tuple[str, str]:
     """Name of the compute type and one sentence why.
 
+    before: what a resumed run computed in on such a device; it is kept, because a CPU's measurement may come out otherwise another
+    time, but for bf16 where this device would only emulate it.
     Raises EnvironmentFault where an asked type would silently give NaN (fp16 for a family that overflows) or is not there.
     """
     if asked == "fp16" and model_type.startswith(FP16_OVERFLOWS):
@@ -21,6 +24,8 @@ def choose_precision(asked: str, device: torch.device, model_type: str) -> tuple
         raise EnvironmentFault(f"model.precision = 'bf16': {torch.cuda.get_device_name()} has no bf16 units; use 'auto'")
     if asked != "auto":
         return asked, "as configured"
+    if before and (before != "bf16" or _has_bf16(device)):
+        return before, "as before it was resumed"
     return _choose_on_gpu(model_type) if device.type == "cuda" else _choose_on_cpu()
 
 
@@ -31,6 +36,10 @@ def _choose_on_gpu(model_type: str) -> tuple[str, str]:
     if model_type.startswith(FP16_OVERFLOWS):
         return "fp32", f"{name} has no bf16 units and {model_type} overflows in fp16"
     return "fp16", f"{name} has no bf16 units; fp16 with loss scaling and fp32 adapters"
+
+
+def _has_bf16(device: torch.device) -> bool:
+    return _gpu_has_bf16() if device.type == "cuda" else host.read_cpu().has_bf16
 
 
 def _gpu_has_bf16() -> bool:

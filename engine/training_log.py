@@ -25,6 +25,7 @@ def line_of(event: events.Event) -> str | None:
             return (
                 f"plan: {event.max_steps} steps on {event.device} in {event.precision} ({event.precision_reason}), "
                 f"{event.trainable_parameters} trainable parameters"
+                + (f", activations of {event.recomputed_layers} layers computed again in backward" if event.recomputed_layers else "")
                 + (f", slower layers because of {event.plain_because}" if event.plain_because else "")
             )
         case events.Step():

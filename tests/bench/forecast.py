@@ -122,7 +122,7 @@ def measure(case: Case, model: Path, folder: Path) -> dict[str, float]:
 def foretell(case: Case, shape: ModelShape, tokens: int) -> float:
     """Forecast peak in GiB."""
     config = msgspec.structs.replace(Config(), lora=Lora(r=case.rank, dropout=case.dropout, variant=case.variant))
-    work = workload(config, case.precision, False, case.checkpointing)
+    work = workload(config, case.precision, False, shape.num_layers if case.checkpointing else 0)
     shards = case.ranks if case.strategy == "fsdp2" else 1
     return forecast(shape, replace(work, tokens=tokens, generated=0, shards=shards)).peak
 
