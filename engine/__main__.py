@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> int:
         control = Control(run)
         control.install_signals()
         placement = decide(config, detect(run.path.parent))
-        last = _run_alone(run, config, control, placement.gpus) if placement.world_size == 1 else _run_ranks(run, placement, control)
+        os.environ.update(placement.environment)
+        last = _run_alone(run, config, control, placement) if placement.world_size == 1 else _run_ranks(run, placement, control)
     except DanluError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -63,11 +64,14 @@ def main(arguments: list[str]) -> int:
     return last.exit_code
 
 
-def _run_alone(run: RunDirectory, config: Config, control: Control, gpus: tuple[int, ...]) -> events.EngineStopped:
+def _run_alone(run: RunDirectory, config: Config, control: Control, placement: Placement) -> events.EngineStopped:
     reporter = _open_reporter(run)
-    reporter.watch_cards(gpus)
+    reporter.watch_cards(placement.gpus)
     reporter.watchdog.start()
     reporter.watch_hardware(LoadSampler().sample)  # from the first second on: consoles take it for the engine's sign of life
+    if placement.idle:
+        reporter.warn("gpus_idle", f"{placement.idle} more GPUs stay idle: how large the model is was not known before it was fetched; "
+                      "`danlu stop` and `danlu resume` spread the run over them where that is faster")  # fmt: skip
     last = _run(run, config, control, reporter)
     reporter.close(last)
     return last

@@ -28,6 +28,8 @@ def _checks(machine: Machine, run_folder: Path, quick: bool) -> Iterator[tuple[s
     yield "modules", doctor_modules.modules
     yield "driver", lambda: doctor_machine.driver(machine)
     yield "gpu", lambda: doctor_machine.gpu(machine)
+    if machine.links:
+        yield "gpu_links", lambda: doctor_machine.gpu_links(machine)
     if machine.gpus:
         yield "gpu_health", lambda: doctor_machine.gpu_health(machine)
         yield "gpu_programs", lambda: doctor_machine.gpu_programs(machine)

@@ -29,8 +29,13 @@ DRIVER_PROBLEMS = {
     "may not talk": "driver_forbidden",
     "no GPU": "driver_shows_nothing",
 }
-GPU_PROBLEMS = {"fallen off": "gpu_lost", "needs a reset": "gpu_needs_reset"}
+GPU_PROBLEMS = {"fallen off": "gpu_lost", "needs a reset": "gpu_needs_reset", "not cut": "gpu_uncut"}
 """What `engine.nvidia` says of them → code."""
+LINKS = {
+    "nvlink": "gpu_links_nvlink", "board": "gpu_links_board", "switch": "gpu_links_switch", "bridge": "gpu_links_bridge",
+    "cpu": "gpu_links_cpu", "sockets": "gpu_links_sockets", "unknown": "gpu_links_unknown",
+}  # fmt: skip
+PAIRS_NAMED = 6
 
 
 def driver(machine: Machine) -> Check:
@@ -49,17 +54,43 @@ def gpu(machine: Machine) -> Check:
 def _gpus(machine: Machine) -> list[Finding]:
     if not machine.gpus:
         return [found("gpu_none", cpu=machine.cpu.name)]
-    if lost := [_gpu_problem(gpu) for gpu in machine.gpus if gpu.problem]:
-        return lost
-    told = [found("gpu_free", gpu=gpu.name, free_gib=gpu.vram_free_gib or 0, total_gib=gpu.vram_total_gib or 0) for gpu in machine.gpus]
+    told = [_gpu_problem(gpu) if gpu.problem else _gpu_facts(gpu) for gpu in machine.gpus]
+    if all(gpu.problem for gpu in machine.gpus):
+        return told
     if machine.torch_is_cpu_only:
         return [*told, found("gpu_torch_without_cuda")]
     return told if machine.visible else [*told, found("gpu_hidden")]
 
 
+def _gpu_facts(gpu: Gpu) -> Finding:
+    capability = "{}.{}".format(*gpu.compute_capability) if gpu.compute_capability else "?"
+    types = ", ".join(["fp16", *["bf16"] * gpu.has_bf16, *["fp8"] * gpu.has_fp8])
+    return found(
+        "gpu_free", index=gpu.index, gpu=gpu.name, capability=capability, types=types, free_gib=gpu.vram_free_gib or 0,
+        total_gib=gpu.vram_total_gib or 0,
+    )  # fmt: skip
+
+
 def _gpu_problem(gpu: Gpu) -> Finding:
     code = next((code for sign, code in GPU_PROBLEMS.items() if sign in gpu.problem), None)
     return found(code, gpu=gpu.name) if code else found("gpu_in_trouble", gpu=gpu.name, problem=gpu.problem)
+
+
+def gpu_links(machine: Machine) -> Check:
+    """What joins the GPUs, and whether they read each other's memory."""
+    alike: dict[tuple[str, int], list[str]] = {}
+    for link in machine.links:
+        alike.setdefault((link.kind, link.nvlinks), []).append(f"{link.first}-{link.second}")
+    findings = [found(LINKS[kind], between=_between(pairs), nvlinks=nvlinks) for (kind, nvlinks), pairs in alike.items()]
+    peers = {link.p2p for link in machine.links}
+    if peers != {None}:
+        findings.append(found("gpu_peers_all" if peers == {True} else "gpu_peers_some" if True in peers else "gpu_peers_none"))
+    return Check(name="gpu_links", findings=findings, required=False)
+
+
+def _between(pairs: list[str]) -> str:
+    named = ", ".join(pairs[:PAIRS_NAMED])
+    return f"GPU {named}" if len(pairs) <= PAIRS_NAMED else f"GPU {named} … ({len(pairs)})"
 
 
 def gpu_health(machine: Machine) -> Check:
@@ -69,8 +100,9 @@ def gpu_health(machine: Machine) -> Check:
         if gpu.ecc_errors:
             findings.append(found("gpu_memory_errors", index=gpu.index, count=gpu.ecc_errors))
         findings += [found(f"gpu_throttled_{why.replace(' ', '_')}", index=gpu.index) for why in gpu.throttled]
-        if gpu.mig:
-            findings.append(found("gpu_mig", index=gpu.index, devices=gpu.mig_devices))
+        if gpu.mig_devices:
+            code = "gpu_mig_named" if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-") else "gpu_mig"
+            findings.append(found(code, index=gpu.index, devices=len(gpu.mig_devices)))
     return Check(name="gpu_health", findings=findings or [found("gpu_health_fine")], required=False)
 
 

@@ -71,12 +71,14 @@ class Machine(Struct, frozen=True, kw_only=True):
 def detect(run_folder: Path = Path("runs"), measure: bool = False) -> Machine:
     """The machine as it is now, in some milliseconds; `measure` adds the CPU's matrix rate (0.2 s)."""
     driver, gpus = nvidia.read_gpus()
+    listed, order = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")
+    gpus = tuple(as_cuda_sees(gpu, listed) for gpu in gpus)
     return Machine(
         gpus=gpus, driver=driver, links=read_links(tuple(gpu.index for gpu in gpus if not gpu.problem)),
         others=accelerators.read_others(), cpu=host.read_cpu(), memory=host.read_memory(), disk=host.read_disk(run_folder),
         versions=host.read_versions(), gemm_gflops=host.measure_gemm() if measure else None,
         gflops=benchmark.cpu_rates(state_folder()), certainties=read_certainties(state_folder()),
-        visible=visible_gpus(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")),
+        visible=visible_gpus(gpus, listed, order),
     )  # fmt: skip
 
 
@@ -89,20 +91,42 @@ def visible_gpus(gpus: tuple[Gpu, ...], listed: str | None, order: str) -> tuple
     """NVML indices in the order CUDA numbers them.
 
     listed: CUDA_VISIBLE_DEVICES, None if unset.  order: CUDA_DEVICE_ORDER; by default CUDA puts the fastest first, here taken
-    as the newest compute capability.  As in CUDA, the list ends at its first unknown entry.
+    as the newest compute capability.  As in CUDA, the list ends at its first unknown entry, and a process that sees a part of a
+    card cut by MIG sees nothing else.
     """
+    seen = _listed(gpus, listed, order)
+    return next(((gpu.index,) for gpu in seen if gpu.mig_devices), tuple(gpu.index for gpu in seen))
+
+
+def _listed(gpus: tuple[Gpu, ...], listed: str | None, order: str) -> list[Gpu]:
+    """The cards, whole or cut, that the list names."""
     ordered = list(gpus) if order == "PCI_BUS_ID" else sorted(gpus, key=lambda gpu: gpu.compute_capability or (0, 0), reverse=True)
     if listed is None:
-        return tuple(gpu.index for gpu in ordered)
-    chosen: list[int] = []
+        return ordered
+    chosen: list[Gpu] = []
     for entry in (part.strip() for part in listed.split(",")):
         if entry.isdigit() and int(entry) < len(ordered):
-            chosen.append(ordered[int(entry)].index)
-        elif match := [gpu for gpu in ordered if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]:
-            chosen.append(match[0].index)
+            chosen.append(ordered[int(entry)])
+        elif match := [gpu for gpu in ordered if entry.startswith(("GPU-", "MIG-")) and _is_called(gpu, entry)]:
+            chosen.append(match[0])
         else:
             break
-    return tuple(chosen)
+    return chosen
+
+
+def _is_called(gpu: Gpu, name: str) -> bool:
+    """Whether `name` is the beginning of the card's UUID or of one of its parts'."""
+    return any(uuid.startswith(name) for uuid in (gpu.uuid, *(part.uuid for part in gpu.mig_devices)))
+
+
+def as_cuda_sees(gpu: Gpu, listed: str | None) -> Gpu:
+    """A card that is cut by MIG with the memory of the one part that a process gets: the one CUDA_VISIBLE_DEVICES names, else the
+    first. Others as they are."""
+    if not gpu.mig_devices:
+        return gpu
+    named = [part for part in gpu.mig_devices if listed and listed.startswith("MIG-") and part.uuid.startswith(listed.partition(",")[0])]
+    part = (named or gpu.mig_devices)[0]
+    return msgspec.structs.replace(gpu, vram_total_gib=part.vram_total_gib, vram_free_gib=part.vram_free_gib)
 
 
 class LoadSampler:

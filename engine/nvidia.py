@@ -10,11 +10,12 @@ from typing import Any
 import pynvml
 from msgspec import Struct
 
-from engine import events
+from engine import events, host
 
 GIB = 2**30
 MAX_LINKS = 18
 """NVLink ports of the GPU with the most of them (H100)."""
+UNCUT = "MIG is on and the card is not cut into devices"
 UNCORRECTED = (pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC)
 THROTTLES = {
     pynvml.nvmlClocksEventReasonHwThermalSlowdown: "heat",
@@ -33,8 +34,17 @@ class GpuProcess(Struct, frozen=True):
     used_gib: float | None
 
 
+class MigDevice(Struct, frozen=True):
+    """A part of a card that MIG has cut, which CUDA takes for a card of its own. Memory in GiB."""
+
+    uuid: str
+    vram_total_gib: float
+    vram_free_gib: float
+
+
 class Gpu(Struct, frozen=True, kw_only=True):
-    """One GPU. Memory in GiB; compute_capability such as (8, 9); None where the driver does not tell.
+    """One GPU. Memory in GiB, the host's where the GPU has none of its own; compute_capability such as (8, 9); None where the driver
+    does not tell.
 
     problem: why this GPU can't be used now (lost, no permission), empty if it can.
     """
@@ -49,7 +59,7 @@ class Gpu(Struct, frozen=True, kw_only=True):
     pcie_width: int | None = None
     nvlinks: int = 0
     mig: bool = False
-    mig_devices: int = 0
+    mig_devices: tuple[MigDevice, ...] = ()
     ecc: bool | None = None
     ecc_errors: int = 0
     """Uncorrected memory errors since the driver was loaded."""
@@ -129,23 +139,25 @@ def explain(error: Exception) -> str:
 def _read_gpu(index: int) -> Gpu:
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        total_gib, free_gib = _memory(handle)
     except pynvml.NVMLError as error:
         return Gpu(index=index, name=f"GPU {index}", problem=explain(error))
     mig, ecc = ask(pynvml.nvmlDeviceGetMigMode, handle), ask(pynvml.nvmlDeviceGetEccMode, handle)
+    parts = _mig_devices(handle) if mig and mig[0] else ()
     links = [ask(pynvml.nvmlDeviceGetNvLinkState, handle, link) for link in range(MAX_LINKS)]
     return Gpu(
         index=index,
         name=_text(ask(pynvml.nvmlDeviceGetName, handle)) or f"GPU {index}",
         uuid=_text(ask(pynvml.nvmlDeviceGetUUID, handle)),
-        vram_total_gib=memory.total / GIB,
-        vram_free_gib=memory.free / GIB,
+        vram_total_gib=total_gib,
+        vram_free_gib=free_gib,
         compute_capability=_pair(ask(pynvml.nvmlDeviceGetCudaComputeCapability, handle)),
         pcie_generation=ask(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle),
         pcie_width=ask(pynvml.nvmlDeviceGetMaxPcieLinkWidth, handle),
         nvlinks=links.count(pynvml.NVML_FEATURE_ENABLED),
         mig=bool(mig and mig[0]),
-        mig_devices=_count_mig(handle) if mig and mig[0] else 0,
+        mig_devices=parts,
+        problem=UNCUT if mig and mig[0] and not parts else "",
         ecc=None if ecc is None else bool(ecc[0]),
         ecc_errors=ask(pynvml.nvmlDeviceGetTotalEccErrors, handle, *UNCORRECTED) or 0,
         power_limit_w=_watts(ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
@@ -157,10 +169,23 @@ def _read_gpu(index: int) -> Gpu:
     )
 
 
-def _count_mig(handle: Any) -> int:
-    """MIG devices the card is cut into."""
-    most = ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
-    return sum(ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index) is not None for index in range(most))
+def _memory(handle: Any) -> tuple[float, float]:
+    """Total and free GiB; the host's of a GPU that shares it (GB10, Jetson), of which the driver tells none. Raises NVMLError."""
+    try:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError as error:
+        if error.value != pynvml.NVML_ERROR_NOT_SUPPORTED:
+            raise
+        shared = host.read_memory()
+        return shared.total_gib, shared.available_gib
+    return memory.total / GIB, memory.free / GIB
+
+
+def _mig_devices(card: Any) -> tuple[MigDevice, ...]:
+    """The parts a card is cut into, in the order CUDA numbers them."""
+    most = ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, card) or 0
+    handles = [ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, card, index) for index in range(most)]
+    return tuple(MigDevice(_text(ask(pynvml.nvmlDeviceGetUUID, part)), *_memory(part)) for part in handles if part is not None)
 
 
 def _throttled(handle: Any) -> tuple[str, ...]:
@@ -187,14 +212,14 @@ def _watts(milliwatts: int | None) -> float | None:
 def _read_load(index: int) -> events.Gpu | None:
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        total_gib, free_gib = _memory(handle)
     except pynvml.NVMLError:
         return None
     rates = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
     power = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
     return events.Gpu(
         index=index, name=_text(ask(pynvml.nvmlDeviceGetName, handle)), throttled=_throttled(handle),
-        vram_used_gib=memory.used / GIB, vram_total_gib=memory.total / GIB,
+        vram_used_gib=total_gib - free_gib, vram_total_gib=total_gib,
         utilisation=None if rates is None else float(rates.gpu), power_w=_watts(power),
         temperature_c=_float(ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)),
     )  # fmt: skip

@@ -175,23 +175,22 @@ def _pair_gbs(machine: Machine, one: Gpu, other: Gpu) -> float:
                     facts.nvlink_gbs if facts else 0.0)  # fmt: skip
 
 
+def best_first(machine: Machine, precision: str) -> list[Gpu]:
+    """The usable GPUs, the fastest by its data sheet first, of equal ones that with most free memory."""
+    return sorted(machine.usable_gpus, key=lambda gpu: (speed.gpu_rate(gpu, precision) or 0.0, gpu.vram_free_gib or 0.0), reverse=True)
+
+
 def _single_group(case: Case) -> Group:
-    """The fastest GPU by its data sheet, of equal ones that with most free memory."""
-    return Group(tuple(sorted(case.machine.usable_gpus, key=lambda gpu: _worth(gpu, case.precision), reverse=True)[:1]))
-
-
-def _worth(gpu: Gpu, precision: str) -> tuple[float, float]:
-    return speed.gpu_rate(gpu, precision) or 0.0, gpu.vram_free_gib or 0.0
+    return Group(tuple(best_first(case.machine, case.precision)[:1]))
 
 
 def _best_group(case: Case) -> Group:
     """The GPUs that share a run: as many as the effective batch feeds, all cards or only the fastest kind, on one machine or all."""
-    gpus = sorted(case.machine.usable_gpus, key=lambda gpu: _worth(gpu, case.precision), reverse=True)
-    asked = case.config.parallel
+    gpus, asked = best_first(case.machine, case.precision), case.config.parallel
     nodes = max(case.machine.num_nodes, asked.num_nodes)
     if not gpus:
         return Group((), max(1, asked.num_gpus) * nodes)
-    if asked.num_gpus or asked.num_nodes > 1:
+    if asked.num_gpus or asked.num_nodes > 1 or asked.strategy in ("ddp", "fsdp2"):
         return Group(tuple(gpus[: asked.num_gpus or len(gpus)]), asked.num_nodes)
     alike = [gpu for gpu in gpus if gpu.name == gpus[0].name]
     rows = speed.rows_of_a_step(case.config)

@@ -5,6 +5,7 @@ Asked for strategies are obeyed; `auto` asks the plan on a machine with GPUs and
 
 import os
 import socket
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,6 +14,7 @@ from engine.config import Config
 from engine.errors import ConfigError, EnvironmentFault
 from engine.hardware import Machine
 from engine.model_shape import ModelShape
+from engine.options import best_first
 from engine.plan import make_plan
 
 NODE_RANK, RENDEZVOUS = "DANLU_NODE_RANK", "DANLU_RENDEZVOUS"
@@ -20,7 +22,9 @@ NODE_RANK, RENDEZVOUS = "DANLU_NODE_RANK", "DANLU_RENDEZVOUS"
 
 
 class Placement(Struct, frozen=True):
-    """processes: on this machine.  gpus: CUDA_VISIBLE_DEVICES, by NVML index, () on a CPU.  host, port: of the first machine."""
+    """processes: on this machine.  gpus: by NVML index, () on a CPU.  host, port: of the first machine.
+    devices: CUDA_VISIBLE_DEVICES of the processes, "" to leave it as it is.  idle: GPUs that could have been used as well, had the
+    model's sizes been known."""
 
     strategy: str = "single"
     processes: int = 1
@@ -29,6 +33,13 @@ class Placement(Struct, frozen=True):
     node_rank: int = 0
     host: str = "127.0.0.1"
     port: int = 0
+    devices: str = ""
+    idle: int = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes PyTorch see the GPUs that were chosen, and no others."""
+        return {"CUDA_VISIBLE_DEVICES": self.devices, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if self.devices else {}
 
     @property
     def world_size(self) -> int:
@@ -40,10 +51,12 @@ def decide(config: Config, machine: Machine) -> Placement:
 
     Raises ConfigError for what the machine or the configuration rules out, EnvironmentFault for a port that is taken.
     """
-    strategy, gpus = _strategy(config, machine)
-    asked = config.parallel
+    facts = model_source.config_of(config.model) if machine.usable_gpus else None
+    strategy, gpus = _strategy(config, machine, facts)
+    asked, devices = config.parallel, _devices(machine, gpus)
     if strategy == "single" and asked.num_nodes == 1:
-        return Placement(gpus=gpus)
+        chosen = asked.strategy == "single" or facts is not None
+        return Placement(gpus=gpus, devices=devices, idle=0 if chosen else max(0, len(machine.usable_gpus) - 1))
     if strategy == "single":
         raise ConfigError(f"parallel.num_nodes = {asked.num_nodes} with strategy 'single': use 'ddp' or 'fsdp2', or one machine")
     if strategy == "fsdp2" and config.model.quantization != "none":
@@ -53,24 +66,26 @@ def decide(config: Config, machine: Machine) -> Placement:
         )
     node_rank, host, port = _meeting(asked.num_nodes)
     processes = len(gpus) or asked.num_gpus or 1
-    return Placement(strategy, processes, gpus, asked.num_nodes, node_rank, host, port)
+    return Placement(strategy, processes, gpus, asked.num_nodes, node_rank, host, port, devices)
 
 
-def _strategy(config: Config, machine: Machine) -> tuple[str, tuple[int, ...]]:
-    """The strategy and the GPUs it takes."""
-    asked, usable = config.parallel, tuple(gpu.index for gpu in machine.usable_gpus)
+def _strategy(config: Config, machine: Machine, facts: dict[str, Any] | None) -> tuple[str, tuple[int, ...]]:
+    """The strategy and the GPUs it takes, as the plan says.  facts: the model's config.json, None where it was not fetched yet."""
+    asked, usable = config.parallel, tuple(gpu.index for gpu in best_first(machine, "bf16"))
     if asked.num_gpus > len(usable) > 0:
         raise ConfigError(f"parallel.num_gpus = {asked.num_gpus}: this machine has {len(usable)} usable GPUs; set at most that many")
-    if asked.strategy != "auto":
-        return asked.strategy, usable[:1] if asked.strategy == "single" else usable[: asked.num_gpus or len(usable)]
-    if not usable:
-        return ("ddp", ()) if asked.num_nodes > 1 or asked.num_gpus > 1 else ("single", ())
-    facts = model_source.config_of(config.model)
-    if facts is None:  # not fetched yet: nothing to plan with
-        several = asked.num_nodes > 1 or asked.num_gpus > 1
-        return ("ddp", usable[: asked.num_gpus or len(usable)]) if several else ("single", usable[:1])
-    plan = make_plan(config, ModelShape.from_config(facts), machine)
-    return plan.strategy, plan.gpus or usable[:1]
+    if usable and facts is not None:
+        plan = make_plan(config, ModelShape.from_config(facts), machine)
+        return plan.strategy, plan.gpus
+    several = asked.num_nodes > 1 or asked.num_gpus > 1
+    strategy = asked.strategy if asked.strategy != "auto" else "ddp" if several else "single"
+    return strategy, usable[:1] if strategy == "single" else usable[: asked.num_gpus or len(usable)]
+
+
+def _devices(machine: Machine, gpus: tuple[int, ...]) -> str:
+    """The GPUs as CUDA_VISIBLE_DEVICES lists them; "" for a part of a card cut by MIG, which CUDA has found by itself."""
+    is_cut = any(gpu.mig_devices for gpu in machine.gpus if gpu.index in gpus)
+    return "" if is_cut else ",".join(map(str, gpus))
 
 
 def _meeting(num_nodes: int) -> tuple[int, str, int]:

@@ -83,8 +83,6 @@ def _environment(placement: Placement, folder: Path) -> dict[str, str]:
     threads = max(1, int(read_cpu().threads) // placement.processes)
     environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
     environment |= {FOLDER: str(folder), STRATEGY: placement.strategy, LAUNCHER: str(os.getpid())}
-    if placement.gpus:
-        environment |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, placement.gpus)), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     if placement.num_nodes == 1:
         # Nobody authenticates a rank, so on one machine nothing may be reached from outside: no store on a port, talk on loopback.
         environment |= {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}

@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 
 from engine import doctor, doctor_machine, doctor_modules, logout
 from engine.check import CURES, FOUND
-from engine.nvidia import THROTTLES, Driver, GpuProcess, explain
+from engine.nvidia import THROTTLES, UNCUT, Driver, GpuProcess, MigDevice, explain
+from engine.topology import Link
 from tests.machines import gpu, machine
 from tui import texts
 
@@ -120,6 +121,30 @@ def test_a_gpu_in_trouble_has_a_code(number, code):
     assert [finding.code for finding in doctor_machine.gpu(where).findings] == [code]
 
 
+def test_a_lost_gpu_does_not_hide_the_other():
+    """The card that works is told with what it can, the lost one with its cure; a card with an unusable MIG mode has its own."""
+    check = doctor_machine.gpu(machine(gpu(problem="the GPU has fallen off the bus"), gpu(index=1), gpu(index=2, problem=UNCUT)))
+
+    assert [finding.code for finding in check.findings] == ["gpu_lost", "gpu_free", "gpu_uncut"] and not check.ok
+    assert "GPU 1 NVIDIA GeForce RTX 3090 (compute 8.6: fp16, bf16), 23.0 of 24.0 GiB free" in check.detail
+
+
+def test_a_mig_device_that_was_named_needs_no_cure(monkeypatch):
+    """Advice that was followed is not given again."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a")
+    where = machine(gpu(mig=True, mig_devices=(MigDevice("MIG-a", 20.0, 19.0),)))
+
+    assert doctor_machine.gpu_health(where).ok
+
+
+def test_the_links_between_gpus_are_told():
+    """By kind, with the pairs, and whether cards read each other's memory."""
+    links = (Link(first=0, second=1, kind="nvlink", nvlinks=4, p2p=True), Link(first=0, second=2, kind="sockets", p2p=False))
+    check = doctor_machine.gpu_links(msgspec.structs.replace(machine(gpu(), gpu(index=1), gpu(index=2)), links=links))
+
+    assert check.ok and "GPU 0-1: NVLink, 4 links; GPU 0-2: PCIe over two CPUs; only some read" in check.detail
+
+
 def test_every_sentence_is_in_the_catalogue():
     """Consoles translate by code; the English there is the engine's own."""
     texts.set_language("en")
@@ -183,7 +208,7 @@ def test_when_systemd_would_end_a_run(cgroup, kills, lingers, ending):
     [
         ({"ecc_errors": 2}, "2 uncorrected memory errors"),
         ({"throttled": ("heat",)}, "clocks held down by heat"),
-        ({"mig": True, "mig_devices": 3}, "MIG is on, 3 devices"),
+        ({"mig": True, "mig_devices": (MigDevice("MIG-a", 20.0, 19.0),) * 3}, "MIG is on, 3 devices"),
     ],
 )  # fmt: skip
 def test_a_gpu_in_bad_health_is_told_with_its_cure(facts, words):

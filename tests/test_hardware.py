@@ -87,11 +87,9 @@ def test_gpus_are_told_as_the_driver_tells_them(driver):
 
 
 def test_a_gpu_is_told_in_full(driver):
-    """ECC, MIG, limits, clocks, why they are held down, NUMA node, and who holds its memory."""
+    """ECC, limits, clocks, why they are held down, NUMA node, and who holds its memory."""
     driver(
         nvmlDeviceGetEccMode=lambda handle: [1, 1], nvmlDeviceGetTotalEccErrors=lambda handle, kind, counter: 3,
-        nvmlDeviceGetMigMode=lambda handle: [1, 1], nvmlDeviceGetMaxMigDeviceCount=lambda handle: 7,
-        nvmlDeviceGetMigDeviceHandleByIndex=lambda handle, index: index if index < 2 else refuse(pynvml.NVML_ERROR_NOT_FOUND)(),
         nvmlDeviceGetEnforcedPowerLimit=lambda handle: 450_000, nvmlDeviceGetNumaNodeId=lambda handle: 1,
         nvmlDeviceGetClockInfo=lambda handle, kind: 2100, nvmlDeviceGetMaxClockInfo=lambda handle, kind: 2520,
         nvmlDeviceGetCurrentClocksEventReasons=lambda handle: pynvml.nvmlClocksEventReasonSwPowerCap | pynvml.nvmlClocksEventReasonGpuIdle,
@@ -101,10 +99,56 @@ def test_a_gpu_is_told_in_full(driver):
     )  # fmt: skip
     told = nvidia.read_gpus()[1][0]
 
-    assert (told.ecc, told.ecc_errors, told.mig, told.mig_devices) == (True, 3, True, 2)
+    assert (told.ecc, told.ecc_errors, told.mig, told.mig_devices) == (True, 3, False, ())
     assert (told.power_limit_w, told.clock_mhz, told.clock_max_mhz, told.throttled) == (450.0, 2100, 2520, ("power limit",))
     assert (told.numa_node, told.has_fp8) == (1, True)
     assert told.processes == (nvidia.GpuProcess(8, "python3", 3.0), nvidia.GpuProcess(7, "", None))
+
+
+def cut(index, parts):
+    """A driver whose cards are cut by MIG into `parts`: (UUID, GiB)."""
+
+    def handle(card, number):
+        return SimpleNamespace(part=number) if number < len(parts) else refuse(pynvml.NVML_ERROR_NOT_FOUND)()
+
+    def memory(card):
+        size = parts[card.part][1] * GIB if hasattr(card, "part") else 40 * GIB
+        return SimpleNamespace(total=size, free=size - GIB, used=GIB)
+
+    return {
+        "nvmlDeviceGetCount": lambda: 1, "nvmlDeviceGetMigMode": lambda card: [1, 1], "nvmlDeviceGetMaxMigDeviceCount": lambda card: 7,
+        "nvmlDeviceGetMigDeviceHandleByIndex": handle, "nvmlDeviceGetMemoryInfo": memory,
+        "nvmlDeviceGetUUID": lambda card: parts[card.part][0] if hasattr(card, "part") else f"GPU-{index}",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("listed", "total"), [(None, 20.0), ("MIG-bb", 10.0), ("0", 20.0)])
+def test_a_card_cut_by_mig_has_the_memory_of_the_part_a_run_gets(driver, monkeypatch, listed, total):
+    """CUDA gives a process one part, the first unless another is named; what the whole card has is nobody's."""
+    driver(**cut(0, [("MIG-aa", 20), ("MIG-bb", 10)]))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    found = detect()
+
+    assert (found.visible, found.gpus[0].vram_total_gib, found.gpus[0].vram_free_gib) == ((0,), total, total - 1)
+
+
+def test_a_card_with_mig_on_and_no_part_cannot_be_used(driver):
+    """CUDA shows nothing of it."""
+    driver(**cut(0, []))
+    (card,) = nvidia.read_gpus()[1]
+
+    assert "not cut" in card.problem and machine(card).training_gpu is None
+
+
+def test_a_gpu_that_shares_the_hosts_memory_has_that(driver):
+    """The driver of a GB10 tells of no memory of its own."""
+    driver(nvmlDeviceGetMemoryInfo=refuse(pynvml.NVML_ERROR_NOT_SUPPORTED))
+    told, memory = nvidia.read_gpus()[1][0], host.read_memory()
+
+    assert not told.problem and told.vram_total_gib == memory.total_gib
+    assert nvidia.read_loads()[0].vram_total_gib == memory.total_gib
 
 
 def bus_of(index):
@@ -257,11 +301,15 @@ def test_a_gpu_keeps_quiet_about_what_it_does_not_measure(driver):
         ("-1", "", ()),
         ("1,9,0", "PCI_BUS_ID", (1,)),
         ("GPU-bb", "", (1,)),
+        ("MIG-dd", "", (3,)),
+        ("0,3", "PCI_BUS_ID", (3,)),
     ],
 )  # fmt: skip
 def test_visible_gpus_follow_cudas_rules(listed, order, visible):
     """Fastest first unless told otherwise, and a list ends at its first unknown entry."""
     gpus = (gpu(index=0, capability=(7, 5), uuid="GPU-aa"), gpu(index=1, capability=(9, 0), uuid="GPU-bb"), gpu(index=2, uuid="GPU-cc"))
+    if listed and (listed.startswith("MIG") or "3" in listed):
+        gpus = (*gpus, gpu(index=3, uuid="GPU-dd", mig=True, mig_devices=(nvidia.MigDevice("MIG-dd", 20.0, 19.0),)))
 
     assert visible_gpus(gpus, listed, order) == visible
 

@@ -1,5 +1,7 @@
 """The hardware screen: the machine, the plan with its reasons, scrolling, and nothing sent when nothing changed."""
 
+from itertools import combinations
+
 import msgspec
 import pytest
 
@@ -25,7 +27,7 @@ from tui.widgets.lines import line_cells
 from tui.widgets.steady import SteadyView
 
 IDLE = events.Hardware(gpus=[], rss_gib=0.1, cpu_percent=12.0, memory_available_gib=20.0, memory_total_gib=32.0)
-BUSY = events.Gpu(name="RTX 3090", vram_used_gib=9.4, vram_total_gib=24.0, utilisation=97.0, temperature_c=71.0, power_w=344.0)
+BUSY = events.Gpu(index=0, name="RTX 3090", vram_used_gib=9.4, vram_total_gib=24.0, utilisation=97.0, temperature_c=71.0, power_w=344.0)
 
 
 @pytest.fixture(autouse=True)
@@ -99,11 +101,33 @@ def test_gpus_are_listed_with_their_load():
     """Name, capability, link, memory, load; the one that trains is marked, a lost one says so."""
     where = machine(gpu(pcie_generation=4, pcie_width=16), gpu(index=1, problem="the GPU has fallen off the bus"))
     load = events.Hardware(gpus=[BUSY], rss_gib=0.1, cpu_percent=12.0)
-    text = as_text(machine_lines(where, load, False, UNICODE, 100))
+    text = as_text(machine_lines(where, load, False, UNICODE, 100, trains=(0,)))
 
     assert "RTX 3090" in text and "compute 8.6" in text and "PCIe 4 ×16" in text and "trains here" in text
-    assert "9.4 of 24.0 GiB used" in text and "97% 71°C 344W" in text
+    assert "9.4 of 24.0 GiB used" in text and "97%  71°C 344W" in text
     assert "✗ the GPU has fallen off the bus" in text
+
+
+def test_each_gpu_gets_its_own_load_and_the_plans_choice_is_marked():
+    """Also where another one does not answer, and where the plan takes the second card."""
+    load = events.Hardware(gpus=[msgspec.structs.replace(BUSY, index=1)], rss_gib=0.1, cpu_percent=12.0)
+    lines = as_text(machine_lines(machine(gpu(), gpu(index=1)), load, False, UNICODE, 100, trains=(1,))).splitlines()
+
+    assert "GPU 0" in lines[1] and "trains here" not in lines[1]
+    assert "GPU 1" in lines[2] and "trains here" in lines[2] and "9.4 of 24.0" in lines[3]
+
+
+@pytest.mark.parametrize("width", [78, 118])
+def test_many_equal_gpus_take_a_line_each(width):
+    """Their facts once, so that the verdict below eight cards stays in sight; the one that is another card stands apart."""
+    cards = [gpu(index=index, clock_mhz=1410, clock_max_mhz=1980) for index in range(8)]
+    loads = [msgspec.structs.replace(BUSY, index=index) for index in range(9)]
+    where = machine(*cards, gpu(index=8, name="NVIDIA T4", capability=(7, 5)))
+    lines = as_text(machine_lines(where, events.Hardware(gpus=loads, rss_gib=0.1, cpu_percent=1.0), False, UNICODE, width, trains=(0, 2)))
+    told = [line for line in lines.splitlines() if line.startswith("GPU")]
+
+    assert [line.split("  ")[0] for line in told] == ["GPU 0-7", *(f"GPU {index}" for index in range(9))]
+    assert "of these train 0 2" in " ".join(lines.split()) and "1410 MHz" in told[3] and lines.count("compute 8.6") == 1
 
 
 def test_what_does_not_fit_says_so_with_a_sign_and_a_cure():
@@ -152,13 +176,24 @@ def test_the_topology_is_drawn_as_a_matrix():
     assert topology_lines(machine(gpu()), UNICODE, 63) == []
 
 
+def test_gpus_that_do_not_fit_into_the_matrix_are_counted():
+    """Sixteen at 80 columns; none is left out without a word."""
+    cards = [gpu(index=index) for index in range(16)]
+    links = tuple(Link(first=one.index, second=other.index, kind="nvlink", nvlinks=18) for one, other in combinations(cards, 2))
+    drawn, wide = (as_text(topology_lines(msgspec.structs.replace(machine(*cards), links=links), UNICODE, width)) for width in (63, 140))
+
+    assert "8 more GPUs do not fit" in drawn and "GPU15" in wide and "more GPUs" not in wide
+
+
 @pytest.mark.parametrize("why", ["heat", "power limit", "power brake", "hardware slowdown"])
 def test_troubles_and_programs_of_a_gpu_are_told(why):
     """Throttling by its cause, memory errors, and who holds the memory."""
-    where = machine(gpu(throttled=(why,), ecc_errors=2, power_limit_w=350.0, processes=(GpuProcess(7, "python", 9.5),)))
+    programs = (GpuProcess(7, "python", 9.5), GpuProcess(8, "", None))
+    where = machine(gpu(throttled=(why,), ecc_errors=2, power_limit_w=350.0, processes=programs))
     text = as_text(machine_lines(where, events.Hardware(gpus=[BUSY], rss_gib=0.1, cpu_percent=1.0), False, UNICODE, 100))
 
     assert "clocks held down by" in text and "hardware.throttle" not in text
+    assert "memory held by a program (pid 8)" in text
     assert "2 uncorrected memory errors" in text and "9.5 GiB held by python (pid 7)" in text and "344W" not in text.replace("344/350W", "")
 
 

@@ -20,13 +20,14 @@ from engine.config_file import parse
 from engine.control import StopNow
 from engine.errors import ConfigError, EnvironmentFault
 from engine.machine_file import find_machine, read_machine
+from engine.nvidia import MigDevice
 from engine.placement import NODE_RANK, RENDEZVOUS, Placement, decide
 from engine.processes import state_of
 from engine.pulse import Beat, LastWord, Pulse, read_beats, read_last_words
 from engine.rank_watch import find_silent
 from engine.share import most_rows, share, share_of_step
 from tests.conftest import PROJECT
-from tests.machines import machine
+from tests.machines import gpu, machine
 from tests.patience import wait_until
 
 TOKENS = st.lists(st.integers(1, 900), min_size=1, max_size=40)
@@ -301,7 +302,31 @@ def test_auto_does_what_the_plan_says(name, model, length, expected):
     placed = decide(run, read_machine(find_machine(name)))
 
     assert (placed.strategy, placed.processes) == expected
-    assert placed.strategy == "single" or placed.gpus == tuple(range(expected[1]))
+    assert placed.gpus == tuple(range(expected[1]))
+
+
+def test_a_single_process_goes_where_the_plan_says():
+    """Of two equal cards the one that others do not fill; PyTorch is shown no other."""
+    placed = decide(config(strategy="single"), machine(gpu(free=0.5), gpu(index=1)))
+
+    assert placed.environment == {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert decide(config(strategy="single"), machine()).environment == {}
+
+
+def test_a_part_of_a_card_is_left_to_cuda():
+    """It has no number that CUDA_VISIBLE_DEVICES could name instead."""
+    part = MigDevice("MIG-a", 20.0, 19.0)
+
+    assert decide(config(), machine(gpu(mig=True, mig_devices=(part,)))).environment == {}
+
+
+def test_gpus_that_stay_idle_for_want_of_knowledge_are_counted():
+    """A model that was never fetched cannot be planned; one GPU that was asked for leaves nothing idle."""
+    unknown = parse('[model]\nname = "nobody/Nothing-1B"', "test")
+    asked = parse('[model]\nname = "nobody/Nothing-1B"\n[parallel]\nstrategy = "single"', "test")
+    cards = machine(gpu(free=3.0), gpu(index=1))
+
+    assert (decide(unknown, cards).gpus, decide(unknown, cards).idle, decide(asked, cards).idle) == ((1,), 1, 0)
 
 
 @pytest.mark.parametrize(

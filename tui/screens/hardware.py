@@ -148,7 +148,8 @@ class HardwareScreen(DanluScreen):
         if self._seen is None:
             return [[(tr("hardware.looking"), "dim")]]
         seen, glyphs = self._seen, self.session.glyphs
-        upper = machine_lines(seen.machine, seen.load, self._is_measuring, glyphs, width)
+        trains = seen.subject.plan.gpus if seen.subject.plan else ()
+        upper = machine_lines(seen.machine, seen.load, self._is_measuring, glyphs, width, trains)
         upper += benchmark_lines(self._benchmark, self._is_benchmarking, glyphs, width)
         return [*upper, [], *plan_lines(seen.subject, glyphs, width)]
 

@@ -1,5 +1,7 @@
 """The lines of the hardware screen about the machine and its load. Pure functions, no keys; the plan is `hardware_plan`."""
 
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from engine import events
@@ -10,7 +12,7 @@ from tui.gate import cells, clip, pad, safe
 from tui.glyphs import Glyphs
 from tui.screens.hardware_topology import topology_lines
 from tui.texts import has, tr
-from tui.widgets.lines import Line, wrap
+from tui.widgets.lines import Line, line_cells, wrap
 from tui.widgets.meters import bar
 
 LABEL = 15
@@ -18,6 +20,8 @@ LABEL = 15
 WIDEST_BAR = 40
 PROGRAMS = 3
 """Programs told of each GPU."""
+MANY = 3
+"""So many equal GPUs in a row share one line of facts, so that what follows them stays in sight."""
 
 
 def _problem(words: str) -> str:
@@ -26,10 +30,12 @@ def _problem(words: str) -> str:
     return tr(key) if has(key) else safe(words)
 
 
-def machine_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:
-    """What is there and what it is doing."""
+def machine_lines(
+    machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int, trains: Collection[int] = ()
+) -> list[Line]:
+    """What is there and what it is doing. trains: indices of the GPUs the plan takes."""
     lines = [title(tr("hardware.title.machine"), "", glyphs, width)]
-    lines += _gpu_lines(machine, load, glyphs, width) or named(tr("hardware.gpu"), [(tr("hardware.no_gpu"), "text")], width)
+    lines += _gpu_lines(machine.gpus, load, trains, glyphs, width) or named(tr("hardware.gpu"), [(tr("hardware.no_gpu"), "text")], width)
     lines += [[(" " * LABEL, ""), *line] for line in topology_lines(machine, glyphs, width - LABEL)]
     if machine.others:
         lines += named("", [(f"{glyphs.warning} {tr('hardware.not_used', names=safe(', '.join(machine.others)))}", "warn")], width)
@@ -76,23 +82,58 @@ def _meter(share: float, glyphs: Glyphs, width: int) -> Line:
     return bar(share, min(WIDEST_BAR, max(8, width - LABEL - 44)), glyphs)
 
 
-def _gpu_lines(machine: Machine, load: events.Hardware, glyphs: Glyphs, width: int) -> list[Line]:
+def _gpu_lines(gpus: Sequence[Gpu], load: events.Hardware, trains: Collection[int], glyphs: Glyphs, width: int) -> list[Line]:
     lines: list[Line] = []
-    loads = list(load.gpus)
-    for gpu in machine.gpus:
-        name: Line = [(safe(gpu.name), "bright")]
-        if gpu.problem:
-            lines += named(f"GPU {gpu.index}", [*name, (f"  {glyphs.failed} {_problem(gpu.problem)}", "bad")], width)
-            continue
-        lines += named(f"GPU {gpu.index}", [*name, (f"  {_facts(gpu, machine, glyphs)}", "dim")], width)
-        if now := loads.pop(0) if loads else None:
-            lines += named("", _gpu_load(now, gpu, glyphs, width), width)
-        lines += [line for told in _gpu_troubles(gpu, glyphs) for line in named("", [(told, "warn")], width)]
-        lines += [line for told in _gpu_programs(gpu) for line in named("", [(told, "dim")], width)]
+    loads = {gpu.index: gpu for gpu in load.gpus}
+    for (_, facts), group in groupby(gpus, key=lambda gpu: (gpu.name, _facts(gpu))):
+        alike = list(group)
+        if alike[0].problem:
+            told = f"  {glyphs.failed} {_problem(alike[0].problem)}"
+            lines += [line for gpu in alike for line in named(f"GPU {gpu.index}", [(safe(gpu.name), "bright"), (told, "bad")], width)]
+        elif len(alike) < MANY:
+            lines += [line for gpu in alike for line in _one_gpu(gpu, facts, loads.get(gpu.index), gpu.index in trains, glyphs, width)]
+        else:
+            lines += _many_gpus(alike, facts, loads, trains, glyphs, width)
     return lines
 
 
-def _facts(gpu: Gpu, machine: Machine, glyphs: Glyphs) -> str:
+def _one_gpu(gpu: Gpu, facts: Sequence[str], load: events.Gpu | None, trains: bool, glyphs: Glyphs, width: int) -> list[Line]:
+    now = [f"{gpu.clock_mhz}/{gpu.clock_max_mhz} MHz"] if gpu.clock_mhz and gpu.clock_max_mhz else []
+    now += [tr("hardware.trains_here")] if trains else []
+    lines = named(f"GPU {gpu.index}", _titled(gpu, [*facts, *now], glyphs), width)
+    lines += named("", _gpu_load(load, gpu, glyphs, width), width) if load else []
+    return lines + _gpu_remarks(gpu, glyphs, width)
+
+
+def _many_gpus(
+    alike: Sequence[Gpu], facts: Sequence[str], loads: dict[int, events.Gpu], trains: Collection[int], glyphs: Glyphs, width: int
+) -> list[Line]:
+    """Their facts once, then a line with the load of each, unless there is more to tell."""
+    chosen = [str(gpu.index) for gpu in alike if gpu.index in trains]
+    some = [tr("hardware.trains_on", gpus=" ".join(chosen))] if chosen else []
+    told = [*facts, *([tr("hardware.trains_here")] if len(chosen) == len(alike) else some)]
+    lines = named(f"GPU {alike[0].index}-{alike[-1].index}", _titled(alike[0], told, glyphs), width)
+    for gpu in alike:
+        clock: Line = [(f"  {gpu.clock_mhz:4} MHz", "dim")] if gpu.clock_mhz else []
+        load = _gpu_load(loads[gpu.index], gpu, glyphs, width - line_cells(clock)) if gpu.index in loads else []
+        lines += [*named(f"GPU {gpu.index}", [*load, *clock], width), *_gpu_remarks(gpu, glyphs, width)]
+    return lines
+
+
+def _gpu_remarks(gpu: Gpu, glyphs: Glyphs, width: int) -> list[Line]:
+    """What is wrong with a GPU that works, and who holds its memory."""
+    told = [(text, "warn") for text in _gpu_troubles(gpu, glyphs)] + [(text, "dim") for text in _gpu_programs(gpu)]
+    return [line for text in told for line in named("", [text], width)]
+
+
+def _titled(gpu: Gpu, facts: Sequence[str], glyphs: Glyphs) -> Line:
+    return [(safe(gpu.name), "bright"), (f"  {f' {glyphs.note} '.join(facts)}", "dim")]
+
+
+def _facts(gpu: Gpu) -> tuple[str, ...]:
+    """What does not change while one looks; equal GPUs have equal facts."""
+    if gpu.problem:
+        return (gpu.problem,)
     facts = []
     if gpu.compute_capability:
         facts.append(tr("hardware.compute", version="{}.{}".format(*gpu.compute_capability)))
@@ -105,13 +146,9 @@ def _facts(gpu: Gpu, machine: Machine, glyphs: Glyphs) -> str:
         facts.append(f"PCIe {gpu.pcie_generation} ×{gpu.pcie_width}")
     if gpu.ecc is not None:
         facts.append(tr("hardware.ecc_on" if gpu.ecc else "hardware.ecc_off"))
-    if gpu.mig:
-        facts.append(tr("hardware.mig", n=gpu.mig_devices))
-    if gpu.clock_mhz and gpu.clock_max_mhz:
-        facts.append(f"{gpu.clock_mhz}/{gpu.clock_max_mhz} MHz")
-    if gpu == machine.training_gpu:
-        facts.append(tr("hardware.trains_here"))
-    return f" {glyphs.note} ".join(facts)
+    if gpu.mig_devices:
+        facts.append(tr("hardware.mig", n=len(gpu.mig_devices), size=f"{gpu.vram_total_gib or 0:.1f}"))
+    return tuple(facts)
 
 
 def _gpu_load(now: events.Gpu, gpu: Gpu, glyphs: Glyphs, width: int) -> Line:
@@ -120,7 +157,7 @@ def _gpu_load(now: events.Gpu, gpu: Gpu, glyphs: Glyphs, width: int) -> Line:
     line: Line = [*_meter(share, glyphs, width), (f" {used}", "text")]
     limit = f"/{gpu.power_limit_w:.0f}W" if gpu.power_limit_w else "W"
     values = (now.utilisation, "%"), (now.temperature_c, "°C"), (now.power_w, limit)
-    told = [f"{value:.0f}{unit}" for value, unit in values if value is not None]
+    told = [f"{value:3.0f}{unit}" for value, unit in values if value is not None]
     return [*line, (f"  {' '.join(told)}", "dim")] if told else line
 
 
@@ -136,10 +173,12 @@ def _gpu_troubles(gpu: Gpu, glyphs: Glyphs) -> list[str]:
 
 def _gpu_programs(gpu: Gpu) -> list[str]:
     """Programs that hold the most of its memory."""
-    return [
-        tr("hardware.program", name=safe(each.name or "?"), pid=each.pid, used="?" if each.used_gib is None else f"{each.used_gib:.1f}")
-        for each in gpu.processes[:PROGRAMS]
-    ]
+    told = []
+    for each in gpu.processes[:PROGRAMS]:
+        facts = {"name": safe(each.name) or tr("hardware.a_program"), "pid": each.pid}
+        silent = each.used_gib is None
+        told.append(tr("hardware.program_silent", **facts) if silent else tr("hardware.program", used=f"{each.used_gib:.1f}", **facts))
+    return told
 
 
 def _cpu_lines(machine: Machine, load: events.Hardware, measuring: bool, glyphs: Glyphs, width: int) -> list[Line]:

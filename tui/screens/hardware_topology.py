@@ -27,6 +27,8 @@ def topology_lines(machine: Machine, glyphs: Glyphs, width: int) -> list[Line]:
         row: Line = [(pad(f"GPU{gpu.index}", CELL), "dim")]
         row += [_cell(gpu, other, machine, glyphs) for other in shown]
         lines.append([*row, ("" if gpu.numa_node is None else str(gpu.numa_node), "text")])
+    if hidden := len(gpus) - len(shown):
+        lines.append([(tr("hardware.link.hidden", n=hidden), "warn")])
     used = dict.fromkeys(link.kind for link in machine.links)
     return [*lines, *_legend(list(used), machine, width)]
 
