@@ -20,17 +20,21 @@ SENTENCES = {
     "checkpointing_not_needed": "gradient checkpointing off: it fits without ({peak_gib:.1f} of {available_gib:.1f} GiB), faster so",
     "checkpointing_needed": "gradient checkpointing on {recomputed} of {layers} layers: without it, {available_gib:.1f} GiB would"
                             " not be enough",
-    "micro_batch_smaller": "micro-batches of {micro_batch} rows, {accumulation} a step, instead of {wanted}: that fits, and the"
-                           " effective batch stays the same",
+    "micro_batch_smaller": "micro-batches hold {micro_batch} instead of {wanted} rows, {accumulation} a step: that fits, and the"
+                            " effective batch stays the same",
     "plain_layers": "slower layers, which hold more memory too: {why} keeps the run off the fused ones",
     "loss_chunks_smaller": "the loss goes in smaller chunks, which saves some hundred MiB",
     "fits": "it fits: {peak_gib:.1f} GiB forecast, {available_gib:.1f} GiB available",
     "does_not_fit": "it does not fit: at least {peak_gib:.1f} GiB and some to spare are needed, {available_gib:.1f} GiB are available",
     "gpu_busy": "{taken_gib:.1f} GiB of {gpu} are taken by other programs",
+    "gpu_left_out": "{gpu} is left out, because it does not work; `danlu doctor` says why and what to do",
+    "cure_samples": "cure: sample.max_new_tokens = {max_new_tokens} makes it fit: the longest sample needs more memory than training does",
+    "cure_precision": "cure: model.precision = '{precision}' makes it fit, with weights in 16 bits, and makes it faster",
     "cure_checkpointing": "cure: train.gradient_checkpointing = 'auto' makes it fit, at about a third more time a step",
-    "cure_strategy": "cure: parallel.strategy = 'auto' with num_gpus = 0 makes it fit, over several GPUs",
+    "cure_strategy": "cure: parallel.strategy = 'auto' with num_gpus = {num_gpus} makes it fit, over several GPUs",
     "cure_nf4": "cure: model.quantization = 'nf4' (frozen weights in 4 bits) makes it fit; a step takes about a third longer",
-    "cure_length": "cure: data.max_seq_length = {max_seq_length} with nf4 makes it fit; longer examples are left out",
+    "cure_length": "cure: data.max_seq_length = {max_seq_length} makes it fit; longer examples are left out",
+    "cure_several": "cure: together these changes make it fit: {changes}",
     "cure_smaller_model": "no change of settings makes it fit: choose a smaller model, or a machine with more memory",
     "strategy_gpu": "on one GPU: {gpu}",
     "strategy_cpu": "on the CPU: no NVIDIA GPU can be used here",
@@ -46,15 +50,15 @@ SENTENCES = {
     "taken_cpu": "one process on the CPU's threads: no NVIDIA GPU can be used here",
     "taken_ddp": "it fits on each GPU ({peak_gib:.1f} GiB), so {gpus} processes{nodes} share the {rows} rows of a step and exchange only"
                  " the adapters' gradients",
-    "taken_fsdp2": "16-bit weights fit only sharded ({peak_gib:.1f} GiB on each of {gpus} GPUs), and {gbs:.0f} GB/s between them carry that"
-                   " about as fast as 4-bit weights would train",
-    "taken_nf4": "16-bit weights do not fit or would wait for the links; in 4 bits they fit on every device ({gpus} used,"
-                 " {peak_gib:.1f} GiB on each)",
+    "taken_fsdp2": "weights in {precision} fit only sharded ({peak_gib:.1f} GiB on each of {gpus} GPUs), and {gbs:.0f} GB/s"
+                            " between them carry that about as fast as 4-bit weights would train",
+    "taken_nf4": "weights in {precision} do not fit or would wait for the links; in 4 bits they fit on every device ({gpus} used,"
+                            " {peak_gib:.1f} GiB on each)",
     "taken_nothing_fits": "no way of using these devices fits; this is the simplest",
     "option_asked": "asked for: parallel.strategy = '{strategy}'",
     "option_too_big": "does not fit: at least {peak_gib:.1f} GiB on each device, {available_gib:.1f} available",
     "option_slower": "{time} a step against {best}",
-    "option_not_exact": "not needed: it fits with weights in 16 bits, which are exact ({time} a step against {best})",
+    "option_not_exact": "not needed: it fits with weights in {precision}, which are exact ({time} a step against {best})",
     "option_not_needed": "not needed: all weights fit on every GPU, and gathering shards costs time ({time} a step against {best})",
     "option_not_driven": "reckoned for comparison only: Danlu does not train this way",
     "option_cards_differ": "the slower card sets the pace and the smaller one the memory: {time} a step against {best}",
@@ -67,6 +71,8 @@ SENTENCES = {
     "option_short_rows": "rows of {tokens} tokens fit on one GPU; cutting them pays from about {least} tokens",
     "option_host_memory": "{held_gib:.0f} GiB of weights do not fit into the host's memory ({available_gib:.0f} GiB free) beside the rest",
     "time_estimate": "time is an estimate: about {tokens_per_s} tokens/s from this hardware's arithmetic rate",
+    "time_unknown_data": "no time to finish yet: how many tokens the data holds is not known without data.path and the model's"
+                            " tokenizer on this machine",
     "time_unknown_rate": "no time estimate: the speed of this hardware is not known before it is measured",
 }  # fmt: skip
 

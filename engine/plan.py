@@ -104,7 +104,8 @@ def make_plan(
         options=options, precision=chosen, recomputed_layers=way.recomputed_layers, num_layers=shape.num_layers,
         chunk_bytes=way.chunk_bytes, forecast_gib=way.forecast.peak,
         notes=(
-            *_verdict(case, way), precision_note, *_setting_notes(case, way), *_strategy_notes(case, way, options[0]), _speed_note(rate),
+            *_verdict(case, way), precision_note, *_setting_notes(case, way), *_strategy_notes(case, way, options[0]),
+            *_time_notes(case, rate),
         ),
         tokens_per_s=rate, step_s=way.step_s, time_s=speed.seconds(config, tokens, rate),
     )  # fmt: skip
@@ -126,17 +127,29 @@ def recommend_precision(config: Config, shape: ModelShape, machine: Machine) -> 
 
 def _verdict(case: Case, way: Option) -> list[Note]:
     if way.fits:
-        return [note("fits", peak_gib=way.peak_gib, available_gib=way.available_gib)]
-    notes = [note("does_not_fit", peak_gib=way.peak_gib, available_gib=way.available_gib)]
-    gpu = case.machine.training_gpu
-    if gpu is not None and (taken := (gpu.vram_total_gib or 0.0) - way.available_gib) > BUSY_GIB:
-        notes.append(note("gpu_busy", taken_gib=taken, gpu=gpu.name))
-    return [*notes, cheapest_cure(case.config, lambda changed: _fits(case, changed))]
+        return [note("fits", peak_gib=way.peak_gib, available_gib=way.available_gib), *_gpu_notes(case.machine, way)]
+    told = note("does_not_fit", peak_gib=way.peak_gib, available_gib=way.available_gib)
+    return [told, *_gpu_notes(case.machine, way), cheapest_cure(case.config, lambda changed: _fits(case, changed))]
+
+
+def _gpu_notes(machine: Machine, way: Option) -> list[Note]:
+    """What other programs hold of the GPUs that would be used, and GPUs that cannot be."""
+    notes = []
+    for gpu in machine.gpus:
+        name = f"GPU {gpu.index} ({gpu.name})"
+        taken = (gpu.vram_total_gib or 0.0) - (gpu.vram_free_gib or 0.0)
+        if gpu.problem:
+            notes.append(note("gpu_left_out", gpu=f"GPU {gpu.index}"))
+        elif gpu.index in way.gpus and taken > BUSY_GIB:
+            notes.append(note("gpu_busy", taken_gib=taken, gpu=name))
+    return notes
 
 
 def _fits(case: Case, changed: Config) -> bool:
     """Whether `changed` can be driven on the same machine."""
-    other = Case(changed, case.shape, case.machine, case.precision, case.tokens)
+    as_before = changed.model.precision == case.config.model.precision
+    precision = case.precision if as_before else recommend_precision(changed, case.shape, case.machine)[0]
+    other = Case(changed, case.shape, case.machine, precision, case.tokens)
     return driven(other, work_out(other)).fits
 
 
@@ -180,7 +193,8 @@ def _why_cpu(machine: Machine) -> Note:
     return note("strategy_no_cuda" if machine.torch_is_cpu_only else "strategy_hidden", gpu=usable.name)
 
 
-def _speed_note(rate: float | None) -> Note:
+def _time_notes(case: Case, rate: float | None) -> list[Note]:
     if rate is None:
-        return note("time_unknown_rate")
-    return note("time_estimate", tokens_per_s=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}")
+        return [note("time_unknown_rate")]
+    notes = [note("time_estimate", tokens_per_s=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}")]
+    return notes if speed.num_steps(case.config, case.tokens) else [*notes, note("time_unknown_data")]

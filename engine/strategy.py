@@ -87,7 +87,7 @@ def _why(case: Case, way: Option, best: Option, ways: tuple[Option, ...]) -> Not
     if not way.driven:
         return note("option_not_driven")
     if way.quantization != case.config.model.quantization:
-        return note("option_not_exact" if best.quantization == "none" else "option_slower", **_times(way, best))
+        return note("option_not_exact" if best.quantization == "none" else "option_slower", precision=case.precision, **_times(way, best))
     if way.name == "fsdp2" and best.strategy in ("single", "ddp") and best.quantization == case.config.model.quantization:
         return note("option_not_needed", **_times(way, best))
     if way.world_size > best.world_size:
@@ -101,12 +101,12 @@ def _why_taken(case: Case, way: Option, ways: tuple[Option, ...]) -> Note:
     if case.is_on_cpu and way.name == "single":
         return note("taken_cpu")
     if way.name in ("nf4", "nf4_ddp"):
-        return note("taken_nf4", gpus=way.world_size, peak_gib=way.peak_gib)
+        return note("taken_nf4", precision=case.precision, gpus=way.world_size, peak_gib=way.peak_gib)
     if way.strategy == "fsdp2":
         whole = next(other for other in ways if other.name == "ddp")
         if whole.fits:
             return note("taken_fsdp2_faster", gpus=way.world_size, time=_told(way.step_s), other=_told(whole.step_s))
-        return note("taken_fsdp2", gpus=way.world_size, peak_gib=way.peak_gib, gbs=way.link_gbs)
+        return note("taken_fsdp2", precision=case.precision, gpus=way.world_size, peak_gib=way.peak_gib, gbs=way.link_gbs)
     if way.strategy == "ddp":
         rows = rows_of_a_step(case.config)
         nodes = f" on {way.num_nodes} machines" if way.num_nodes > 1 else ""

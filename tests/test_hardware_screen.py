@@ -74,6 +74,13 @@ async def test_the_configuration_at_hand_is_planned(tmp_path):
         await until_shown(pilot, "nobody/Nothing-1B", "danlu fetch nobody/Nothing-1B")
 
 
+async def test_the_time_to_finish_is_told_where_the_data_is_known(tmp_path):
+    """Counted beside the first look, so that the machine is on the screen at once."""
+    session = Session(output_dir=tmp_path, document=document('[model]\nname = "demo"\n[data]\npath = "bundled"\n'))
+    async with DanluApp(session, "hardware").run_test(size=(120, 60)) as pilot:
+        await until_shown(pilot, "Speed", "Time", "min")
+
+
 async def test_the_same_lines_are_not_drawn_again(tmp_path):
     """A look that finds nothing new sends the terminal nothing."""
     async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:

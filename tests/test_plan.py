@@ -19,8 +19,8 @@ SHIPPED = json.loads(REFERENCE_CONFIGS.read_text(encoding="utf-8"))
 QWEN, SMOL = (ModelShape.from_config(SHIPPED[name]) for name in ("Qwen3-4B", "SmolLM2-135M-Instruct"))
 
 
-def changed(section, **values):
-    config = Config()
+def changed(section, config=None, **values):
+    config = config or Config()
     return msgspec.structs.replace(config, **{section: msgspec.structs.replace(getattr(config, section), **values)})
 
 
@@ -38,8 +38,12 @@ def test_checkpointing_is_off_where_it_fits_without():
     ("config", "free", "cure"),
     [
         (changed("train", gradient_checkpointing="off"), 10.0, "cure_checkpointing"),
+        (changed("model", precision="fp32"), 12.0, "cure_precision"),
+        (changed("sample", max_new_tokens=32768), 12.0, "cure_samples"),
         (Config(), 6.0, "cure_nf4"),
-        (changed("data", max_seq_length=16384), 5.0, "cure_length"),
+        (changed("data", max_seq_length=16384), 12.0, "cure_nf4"),
+        (changed("model", changed("data", max_seq_length=16384), quantization="nf4"), 5.0, "cure_length"),
+        (changed("data", max_seq_length=16384), 5.0, "cure_several"),
         (Config(), 1.0, "cure_smaller_model"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -50,6 +54,24 @@ def test_what_does_not_fit_comes_with_its_cheapest_cure(config, free, cure):
 
     assert not plan.fits and "does_not_fit" in codes(plan)
     assert [code for code in codes(plan) if code.startswith("cure")] == [cure]
+
+
+def test_a_cure_of_several_changes_names_all_of_them_and_fits():
+    """Each is needed: with any of them left out it does not fit."""
+    config, where = changed("train", gradient_checkpointing="off"), machine(gpu(free=5.2))
+    (cure,) = [note for note in make_plan(config, QWEN, where).notes if note.code.startswith("cure")]
+    checkpointing, quantization = "train.gradient_checkpointing = 'auto'", "model.quantization = 'nf4'"
+    both = changed("model", changed("train", config, gradient_checkpointing="auto"), quantization="nf4")
+
+    assert cure.values["changes"] == f"{checkpointing}; {quantization}"
+    assert make_plan(both, QWEN, where).fits and not make_plan(changed("model", config, quantization="nf4"), QWEN, where).fits
+
+
+def test_weights_on_every_card_that_do_not_fit_are_sharded_as_a_cure():
+    """DDP that was asked for takes one setting back, not 4 bits."""
+    config = changed("parallel", strategy="ddp")
+
+    assert "cure_strategy" in codes(make_plan(config, QWEN, machine(gpu(free=8.0), gpu(free=8.0, index=1))))
 
 
 @pytest.mark.parametrize("free", [9.8, 10.0, 12.0, 16.0, 23.0])
@@ -165,6 +187,16 @@ def test_two_processes_on_a_cpu_only_when_asked():
 def test_memory_taken_by_others_is_said():
     """A card that would do when free is told apart from one that is too small."""
     assert "gpu_busy" in codes(make_plan(Config(), QWEN, machine(gpu(free=3.0, total=24.0))))
+    shared = make_plan(Config(), QWEN, machine(gpu(free=14.0), gpu(index=1)))
+    (busy,) = [note for note in shared.notes if note.code == "gpu_busy"]
+    assert shared.fits and "GPU 0" in busy.text and "10.0 GiB" in busy.text
+
+
+def test_a_gpu_that_does_not_work_is_said_to_be_left_out():
+    """The other one trains; nobody wonders where the first went."""
+    plan = make_plan(Config(), QWEN, machine(gpu(problem="the GPU has fallen off the bus"), gpu(index=1)))
+
+    assert plan.gpus == (1,) and "GPU 0 is left out" in " ".join(plan.reasons)
 
 
 def test_time_needs_tokens_and_a_rate():
@@ -173,6 +205,8 @@ def test_time_needs_tokens_and_a_rate():
 
     assert make_plan(Config(), SMOL, machine(), tokens=100_000).time_s is None
     assert make_plan(Config(), SMOL, measured).time_s is None
+    assert "time_unknown_data" in codes(make_plan(Config(), SMOL, measured))
+    assert "time_unknown_data" not in codes(make_plan(Config(), SMOL, measured, tokens=100_000))
     plan = make_plan(Config(), SMOL, measured, tokens=100_000)
     assert plan.time_s == pytest.approx(100_000 / plan.tokens_per_s, rel=0.01)
 

@@ -53,7 +53,7 @@ class FactFinder:
     def __init__(self) -> None:
         self._datasets: dict[tuple, Dataset] = {}
         self._measured: dict[tuple, DataFacts] = {}
-        self._machine = None
+        self._rate: float | None = None
 
     def find(self, document: Document) -> Facts:
         """Everything that follows from `document` on this machine."""
@@ -67,9 +67,20 @@ class FactFinder:
         except (DanluError, OSError, ValueError) as error:
             return Facts(found, None, str(error))
 
+    def epoch_tokens(self, document: Document) -> int | None:
+        """Real tokens of one epoch; None where the data or the model's tokenizer is not here."""
+        from tui.start import resolved
+
+        try:
+            tokens = self._data(resolved(document)).tokens
+        except (DanluError, OSError, ValueError):
+            return None
+        return None if tokens is None else round(tokens)
+
     def _plan(self, config: Config, tokens: int | None) -> RunPlan:
         from engine.errors import ModelError
-        from engine.hardware import detect
+        from engine.hardware import detect, with_rate
+        from engine.host import measure_gemm
         from engine.model_shape import ModelShape
         from engine.model_source import config_of
         from engine.plan import make_plan
@@ -79,8 +90,8 @@ class FactFinder:
             name = config.model.name
             cure = "check model.name" if os.path.isabs(name) else f"get it with: danlu fetch {name}"
             raise ModelError(f"{name}: no config.json of it is on this machine; {cure}")
-        self._machine = self._machine or detect(measure=True)
-        return make_plan(config, ModelShape.from_config(model), self._machine, tokens)
+        self._rate = self._rate or measure_gemm()
+        return make_plan(config, ModelShape.from_config(model), with_rate(detect(Path(config.run.output_dir)), self._rate), tokens)
 
     def _data(self, config: Config) -> DataFacts:
         data = config.data

@@ -24,6 +24,7 @@ from engine.model_source import config_of
 from engine.plan import make_plan
 from tui.keymap import bind
 from tui.screens.base import DanluScreen
+from tui.screens.config_facts import FactFinder
 from tui.screens.hardware_lines import benchmark_lines, machine_lines
 from tui.screens.hardware_plan import Subject, plan_lines
 from tui.texts import tr
@@ -63,6 +64,13 @@ class HardwareScreen(DanluScreen):
             super().__init__()
             self.found = found
 
+    class Counted(Message):
+        """Real tokens of one epoch of the configured data, None where they are not known."""
+
+        def __init__(self, tokens: int | None):
+            super().__init__()
+            self.tokens = tokens
+
     class Measured(Message):
         """The CPU's matrix rate in GFLOP/s."""
 
@@ -74,9 +82,11 @@ class HardwareScreen(DanluScreen):
         super().__init__()
         self._sampler = LoadSampler()
         self._shapes: dict[str, ModelShape | str] = {}
+        self._facts = FactFinder()
         self._seen: HardwareScreen.Looked | None = None
         self._rate: float | None = None
-        self._is_looking = self._is_measuring = self._is_benchmarking = False
+        self._tokens: int | None = None
+        self._is_looking = self._is_counting = self._is_measuring = self._is_benchmarking = False
         self._benchmark = benchmark.recall(state_folder())
 
     def compose_body(self) -> Iterable[Widget]:
@@ -126,15 +136,26 @@ class HardwareScreen(DanluScreen):
         self.look()
 
     def look(self) -> None:
-        """Look at the machine, once at a time."""
+        """Look at the machine and at the data, each once at a time."""
+        document = self.session.document
         if not self._is_looking:
             self._is_looking = True
-            self._read(self.session.document, self.session.output_dir, self._rate)
+            self._read(document, self.session.output_dir, self._rate, self._tokens)
+        if not self._is_counting:
+            self._is_counting = True
+            self._count(document)
 
     @work(thread=True, group="look")
-    def _read(self, document: Document | None, folder: Path, rate: float | None) -> None:
+    def _read(self, document: Document | None, folder: Path, rate: float | None, tokens: int | None) -> None:
         machine = with_rate(detect(folder), rate)
-        self.post_message(self.Looked(machine, self._sampler.sample(), self._subject(document, machine)))
+        self.post_message(self.Looked(machine, self._sampler.sample(), self._subject(document, machine, tokens)))
+
+    @work(thread=True, group="count")
+    def _count(self, document: Document | None) -> None:
+        self.post_message(self.Counted(self._facts.epoch_tokens(_configuration(document)[1])))
+
+    def on_hardware_screen_counted(self, message: Counted) -> None:
+        self._tokens, self._is_counting = message.tokens, False
 
     def on_hardware_screen_looked(self, message: Looked) -> None:
         self._is_looking = False
@@ -153,13 +174,14 @@ class HardwareScreen(DanluScreen):
         upper += benchmark_lines(self._benchmark, self._is_benchmarking, glyphs, width)
         return [*upper, [], *plan_lines(seen.subject, glyphs, width)]
 
-    def _subject(self, document: Document | None, machine: Machine) -> Subject:
+    def _subject(self, document: Document | None, machine: Machine, tokens: int | None) -> Subject:
         """What the configuration at hand would need on `machine`."""
-        name, config = _configuration(document)
+        name, document = _configuration(document)
+        config = document.values
         shape = self._shape(config)
         if isinstance(shape, str):
             return Subject(name, config.model.name, problem=shape)
-        return Subject(name, config.model.name, shape, make_plan(config, shape, machine))
+        return Subject(name, config.model.name, shape, make_plan(config, shape, machine, tokens))
 
     def _shape(self, config: Config) -> ModelShape | str:
         """Sizes of the configured model, or why they are not known; what is unknown is looked for again."""
@@ -174,11 +196,11 @@ class HardwareScreen(DanluScreen):
         return self._shapes[key]
 
 
-def _configuration(document: Document | None) -> tuple[str, Config]:
+def _configuration(document: Document | None) -> tuple[str, Document]:
     """The configuration being edited, else the reference preset, each with its name."""
     if document is not None:
-        return (document.path.stem if document.path else tr("hardware.unsaved")), document.values
+        return (document.path.stem if document.path else tr("hardware.unsaved")), document
     try:
-        return REFERENCE_PRESET, open_document(find_config(REFERENCE_PRESET)).values
+        return REFERENCE_PRESET, open_document(find_config(REFERENCE_PRESET))
     except DanluError:
-        return tr("hardware.defaults"), Config()
+        return tr("hardware.defaults"), Document("")

@@ -113,6 +113,7 @@ def _choice_lines(subject: Subject, width: int) -> list[Line]:
         ("micro_batch", f"{plan.micro_batch} × {plan.accumulation}" if plan.micro_batch else tr("hardware.none_fits")),
         ("strategy", tr(f"hardware.{plan.strategy}_strategy", n=plan.world_size)),
         ("speed", speed),
+        ("time", tr("hardware.unknown") if plan.time_s is None else amounts.duration(plan.time_s)),
     ]
     return [line for name, value in choices for line in named(tr(f"hardware.{name}"), [(value, "bright")], width)]
 
@@ -128,6 +129,6 @@ def _note_lines(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
     lines: list[Line] = []
     for number, note in enumerate(plan.notes):
         text = note_text(note)
-        style = "warn" if note.code.startswith(("cure", "gpu_busy")) else "text"
+        style = "warn" if note.code.startswith(("cure", "gpu_")) else "text"
         lines += named(tr("hardware.why") if number == 0 else "", [(f"{glyphs.note} {text}", style)], width)
     return lines
