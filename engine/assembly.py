@@ -91,7 +91,8 @@ def assemble(
     lengths = prepared.train.lengths.tolist()
     most = piece_tokens(device.type == "cuda", ranks.size)
     plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows, most))
-    recomputed_layers = int(max(numbers[0] for numbers in ranks.gather([plan.recomputed_layers])))  # each has looked at its own GPU
+    # Each has looked at its own GPU, and the fullest decides.
+    recomputed_layers, offloads = map(max, zip(*ranks.gather([plan.recomputed_layers, plan.offloads_inputs]), strict=True))
     marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
     _must_agree(ranks, facts, marks)
     reporter.emit(events.Phase(name="load", detail=config.model.name))
@@ -104,10 +105,12 @@ def assemble(
     if ranks.is_sharded:
         shard_base(peft, device, ranks)
     ranks.copy([parameter.data for parameter in peft.parameters() if parameter.requires_grad])
-    model = prepare_training(peft, shape, config.lora, device, precision, recomputed_layers)
+    model = prepare_training(peft, shape, config.lora, device, precision, int(recomputed_layers))
     if model.fused is None and leaks(model):
         most = _one_by_one(ranks, reporter, shape.model_type)
     model.start, model.neftune_alpha = start, config.train.neftune_alpha
+    if offloads:
+        model.offload()
     model.chunk_bytes = plan.chunk_bytes if plan.chunk_bytes < CHUNK_BYTES else None
     told = _plan_event(plan, steps, model, precision_reason, shape.parameters)
     reporter.emit(told)
@@ -241,6 +244,7 @@ def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_re
         precision_reason=precision_reason,
         gradient_checkpointing=model.recomputed_layers > 0,
         recomputed_layers=model.recomputed_layers,
+        offloads_inputs=model.offloads_inputs,
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
         total_parameters=total_parameters,
         forecast_peak_gib=plan.peak_memory_gib,

@@ -34,7 +34,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     precision, device: what was computed with; a CPU's measurement may come out otherwise another time.
     best_eval_loss, best_step: of the saved step with the lowest evaluation loss.  averages, bad_steps: of `engine.bad_numbers`.
     origin: where the batch changed last, of `engine.batches`.
-    batch_size, recomputes_activations, chunk_bytes: where the run stood in its memory; 0 in what older versions saved.
+    batch_size, recomputes_activations, offloads_inputs, chunk_bytes: where the run stood in its memory; 0 in what older versions saved.
     """
 
     step: int
@@ -48,6 +48,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     best_step: int | None = None
     batch_size: int = 0
     recomputes_activations: bool = False
+    offloads_inputs: bool = False
     chunk_bytes: int | None = None
     averages: LossAverages = LossAverages()
     bad_steps: int = 0

@@ -149,8 +149,8 @@ class Train(_Section):
         Meta(ge=0.0, le=100.0, description="NEFTune: noise of this strength on the embeddings in training (5 is usual); 0 is none."),
     ] = 0.0
     gradient_checkpointing: Annotated[
-        Literal["auto", "on", "off"],
-        Meta(description="Recompute activations in backward to save memory; auto: of as many layers as the forecast asks for."),
+        Literal["auto", "on", "offload", "off"],
+        Meta(description="Recompute activations in backward; auto: in as many layers as memory asks for; offload: from host memory."),
     ] = "auto"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of order, initialisation and dropout.")] = 42
 

@@ -79,6 +79,8 @@ class Plan(Event, tag="plan"):
     reasons: list[str] = []
     recomputed_layers: int = 0
     """Of the first layers, whose activations are computed again in backward; 0 where an older engine did not say."""
+    offloads_inputs: bool = False
+    """Whether what recomputed layers keep, their inputs, lies in the host's memory; False where an older engine did not say."""
     plain_because: str = ""
     """The setting that keeps the run off the fused layers, as "key = value"; "" on them and where an older engine did not say."""
 

@@ -5,8 +5,9 @@ memory while a run goes on is `engine.pressure`.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.config import Config
 from engine.forecast import CHUNK_BYTES, Forecast
@@ -31,6 +32,16 @@ def piece_tokens(on_gpu: bool, ranks: int) -> int | None:
     return None if on_gpu or ranks > 1 else CPU_TOKENS
 
 
+class Setting(NamedTuple):
+    """What may be chosen: rows of a micro-batch, layers that are recomputed, bytes of a loss chunk, and whether what recomputed layers keep
+    lies in the host's memory."""
+
+    rows: int
+    recomputed_layers: int
+    chunk_bytes: int
+    offloads_inputs: bool = False
+
+
 class Fit(Struct, frozen=True, kw_only=True):
     """micro_batch: rows, 0 where not even one fits; the other fields then tell of the least that was tried."""
 
@@ -38,6 +49,7 @@ class Fit(Struct, frozen=True, kw_only=True):
     accumulation: int
     recomputed_layers: int
     chunk_bytes: int
+    offloads_inputs: bool
     forecast: Forecast
 
     @property
@@ -45,40 +57,42 @@ class Fit(Struct, frozen=True, kw_only=True):
         return self.micro_batch > 0
 
 
-Measure = Callable[[int, int, int], Forecast]
-"""(rows of a micro-batch, layers that are recomputed, bytes of a loss chunk) -> what that needs."""
+Measure = Callable[[Setting], Forecast]
 
 
-def choose(config: Config, rows: int, row_tokens: int, layers: int, measure: Measure, holds: Callable[[Forecast], bool]) -> Fit:
+def choose(
+    config: Config, rows: int, row_tokens: int, layers: int, can_offload: bool, measure: Measure, holds: Callable[[Forecast], bool]
+) -> Fit:
     """The fastest setting that `holds`, for `rows` rows of at most `row_tokens` tokens that one process takes in a step through a model of
-    `layers` layers."""
+    `layers` layers. can_offload: whether the inputs of recomputed layers may go to the host's memory."""
     found = None
-    for micro_batch, recomputed_layers, chunk in _settings(config, rows, row_tokens, layers):
+    for setting in _settings(config, rows, row_tokens, layers, can_offload):
         found = Fit(
-            micro_batch=micro_batch, accumulation=-(-rows // micro_batch), recomputed_layers=recomputed_layers,
-            chunk_bytes=chunk, forecast=measure(micro_batch, recomputed_layers, chunk),
+            micro_batch=setting.rows, accumulation=-(-rows // setting.rows), recomputed_layers=setting.recomputed_layers,
+            chunk_bytes=setting.chunk_bytes, offloads_inputs=setting.offloads_inputs, forecast=measure(setting),
         )  # fmt: skip
         if holds(found.forecast):
             return found
     assert found is not None
-    return Fit(
-        micro_batch=0, accumulation=rows, recomputed_layers=found.recomputed_layers, chunk_bytes=found.chunk_bytes,
-        forecast=found.forecast,
-    )  # fmt: skip
+    return structs.replace(found, micro_batch=0, accumulation=rows)
 
 
-def _settings(config: Config, rows: int, row_tokens: int, layers: int) -> Iterator[tuple[int, int, int]]:
-    """From fast to frugal. Recomputing all layers costs a third of a step, half a micro-batch that is still full hardly anything."""
+def _settings(config: Config, rows: int, row_tokens: int, layers: int, can_offload: bool) -> Iterator[Setting]:
+    """From fast to frugal. Recomputing all layers costs a third of a step, half a micro-batch that is still full hardly anything, and the
+    inputs' way to the host and back saves little where rows are short."""
     asked = config.train.gradient_checkpointing
     sizes = micro_batches(min(config.train.batch_size, rows), rows)
     full = [size for size in sizes if asked == "off" or size == sizes[0] or size * row_tokens >= FULL_TOKENS]
     most = 0 if asked == "off" else layers
-    for recomputed_layers in {"off": [0], "on": [], "auto": _steps(layers)}[asked]:
+    offloads = can_offload and asked == "offload"
+    for recomputed_layers in {"off": [0], "auto": _steps(layers)}.get(asked, []):
         for size in full:
-            yield size, recomputed_layers, CHUNK_BYTES
+            yield Setting(size, recomputed_layers, CHUNK_BYTES)
     for size in sizes if asked != "off" else []:
-        yield size, most, CHUNK_BYTES
-    yield 1, most, SMALL_CHUNK_BYTES
+        yield Setting(size, most, CHUNK_BYTES, offloads)
+    yield Setting(1, most, SMALL_CHUNK_BYTES, offloads)
+    if can_offload and asked == "auto":
+        yield Setting(1, most, SMALL_CHUNK_BYTES, offloads_inputs=True)
 
 
 def _steps(layers: int) -> list[int]:

@@ -39,6 +39,8 @@ OPTIMIZER_BYTES = {"adamw": 8, "adamw_8bit": 2, "schedule_free": 12, "muon": 4}
 """What an optimiser keeps for a trained weight: two moments, in 8 bits, two points and a moment, momentum alone."""
 STACKED = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
 """Linears that share an input with others and become one on the fused path."""
+INPUTS_AT_WORK = 2
+"""A layer's input that is on its way to or from the host, and its output or that one's gradient."""
 UNSHARDED_LAYERS = 2
 """FSDP2 holds the layer at work whole, and the next one that it fetches meanwhile."""
 
@@ -46,7 +48,7 @@ UNSHARDED_LAYERS = 2
 @dataclass(frozen=True)
 class Workload:
     """What decides the memory of one process. tokens: of one micro-batch.  recomputed_layers: whose activations are computed again in
-    backward.  chunk_bytes: fp32 logits of one chunk.
+    backward.  offloads_inputs: what these keep lies in the host's memory.  chunk_bytes: fp32 logits of one chunk.
     generated: tokens of the longest sample with its prompt, 0 without samples.
     shards: processes over which the layers' weights are spread (FSDP2).  pieces: over which each row is (context parallel).
     offload: weights stay in host memory and come layer by layer.  init: of the adapters; what they begin with, where
@@ -67,6 +69,7 @@ class Workload:
     shards: int = 1
     pieces: int = 1
     offload: bool = False
+    offloads_inputs: bool = False
     init: str = "default"
 
     @property
@@ -132,7 +135,8 @@ def forecast(shape: ModelShape, work: Workload) -> Forecast:
     kept = kept_bytes(shape, work.precision, work.r, work.target_modules, work.dropout, work.on_gpu, fused, work.variant)
     tokens, trained = work.local_tokens, shape.adapter_parameters(work.r, work.target_modules)
     again = min(work.recomputed_layers, shape.num_layers)
-    activations = tokens * (again * BYTES[work.precision] * shape.hidden_size + (shape.num_layers - again) * kept)
+    inputs = min(again, INPUTS_AT_WORK) if work.offloads_inputs else again
+    activations = tokens * (inputs * BYTES[work.precision] * shape.hidden_size + (shape.num_layers - again) * kept)
     # Layers that keep their activations come first in backward, and have given them back when the others are computed again.
     layer = tokens * (backward_bytes(shape, work.precision, fused) + (kept if again == shape.num_layers else 0))
     layer += unpacked_bytes(shape, work, fused) + unsharded_bytes(shape, work)

@@ -40,6 +40,7 @@ class LoadedModel:
     fused: the fast path over the same weights, or None.  plain_because: what keeps the model off it, as "key = value"; else None.
     chunk_bytes: of logits at a time, None for the usual.  start: what the adapter began with where that was taken out of the base.
     neftune_alpha: strength of the noise on the embeddings in training.  recomputed_layers: see `recompute`.
+    offloads_inputs: see `offload`.
     """
 
     peft: PeftModel
@@ -55,6 +56,7 @@ class LoadedModel:
     start: Start | None = None
     neftune_alpha: float = 0.0
     recomputed_layers: int = 0
+    offloads_inputs: bool = False
 
     def hidden(self, input_ids: Tensor, position_ids: Tensor, lengths: tuple[int, ...], rows: Tensor) -> Tensor:
         """(N, D) last hidden states of `rows` of a flat row of examples.  input_ids, position_ids: (1, T)."""
@@ -94,6 +96,17 @@ class LoadedModel:
             layers = [module for module in self.decoder.modules() if isinstance(module, GradientCheckpointingLayer)]
             for layer in layers[self.recomputed_layers :]:
                 layer.gradient_checkpointing = False
+
+    @property
+    def can_offload(self) -> bool:
+        """Whether `offload` saves anything: on the fused layers of a GPU."""
+        return self.fused is not None and self.device.type == "cuda"
+
+    def offload(self) -> None:
+        """From now on recompute all layers from inputs that wait in the host's memory: the same result, slower by their way."""
+        self.recompute(self.num_layers)
+        if self.fused is not None:
+            self.fused.offloads_inputs = self.offloads_inputs = True
 
     @property
     def num_layers(self) -> int:

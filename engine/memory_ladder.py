@@ -1,15 +1,16 @@
 """What a run gives up when memory runs out: nothing that changes its result, one rung at a time, each told.
 
-Micro-batches are halved first, then activations are recomputed, then the loss is computed in smaller pieces. All leave the step's
-gradient as it is, up to the order of additions. Shorter examples or 4-bit weights change the result, so they are offered
-(`engine.ways_out`) and not taken.
+Micro-batches are halved first, then activations are recomputed, then the loss is computed in smaller pieces, and last the inputs of
+layers go to the host's memory. All leave the step's gradient as it is, up to the order of additions. Shorter examples or 4-bit weights
+change the result, so they are offered (`engine.ways_out`) and not taken.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 
+from engine.checkpoint import TrainingState
 from engine.errors import EnvironmentFault
 from engine.fitting import SMALL_CHUNK_BYTES
 from engine.loading import LoadedModel
@@ -23,7 +24,7 @@ class MemoryLadder:
     """Where the run stands on it. batch_size: rows in a micro-batch now."""
 
     def __init__(
-        self, batch_size: int, checkpointing: Literal["auto", "on", "off"], warn: Callable[[str, str], None], ways_out: Callable[[], str]
+        self, batch_size: int, checkpointing: str, warn: Callable[[str, str], None], ways_out: Callable[[], str]
     ):
         """checkpointing: as configured; "off" means that it is never taken, only offered.  ways_out: what is offered in the end."""
         self.batch_size = batch_size
@@ -63,6 +64,9 @@ class MemoryLadder:
         elif model.chunk_bytes is None:
             model.chunk_bytes = SMALL_CHUNK_BYTES
             self._tell("the loss is now computed in smaller pieces")
+        elif self._may_checkpoint and model.can_offload and not model.offloads_inputs:
+            model.offload()
+            self._tell("the inputs of all layers now wait in the host's memory: the same result, slower by their way there and back")
         else:
             raise EnvironmentFault(f"out of memory with one row in a micro-batch ({seen}); what is left to choose: {self._ways_out()}")
 
@@ -74,12 +78,14 @@ class MemoryLadder:
         """Whether the activations of all layers are recomputed in backward."""
         return model.recomputed_layers == model.num_layers
 
-    def go_back_to(self, model: LoadedModel, batch_size: int, recomputes: bool, chunk_bytes: int | None) -> None:
-        """Stand where a saved run stood, so that it splits its steps alike. batch_size: 0 where that is not known."""
-        self.batch_size = batch_size or self.batch_size
-        model.chunk_bytes = chunk_bytes
-        if recomputes and not self.recomputes(model):
+    def go_back_to(self, model: LoadedModel, saved: TrainingState) -> None:
+        """Stand where a saved run stood, so that it splits its steps alike."""
+        self.batch_size = saved.batch_size or self.batch_size
+        model.chunk_bytes = saved.chunk_bytes
+        if saved.recomputes_activations and not self.recomputes(model):
             model.recompute(model.num_layers)
+        if saved.offloads_inputs and model.can_offload:
+            model.offload()
 
     def _tell(self, text: str) -> None:
         self._warn("out_of_memory", f"out of memory: {text}")

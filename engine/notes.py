@@ -20,6 +20,10 @@ SENTENCES = {
     "checkpointing_not_needed": "gradient checkpointing off: it fits without ({peak_gib:.1f} of {available_gib:.1f} GiB), faster so",
     "checkpointing_needed": "gradient checkpointing on {recomputed} of {layers} layers: without it, {available_gib:.1f} GiB would"
                             " not be enough",
+    "checkpointing_offloaded": "gradient checkpointing on all layers, their inputs in host memory: otherwise {available_gib:.1f} GiB would"
+                               " not be enough",
+    "checkpointing_stays": "gradient checkpointing on all layers, their inputs not in host memory: only the fused layers of a GPU can have"
+                           " them there",
     "micro_batch_smaller": "micro-batches hold {micro_batch} instead of {wanted} rows, {accumulation} a step: that fits, and the"
                             " effective batch stays the same",
     "plain_layers": "slower layers, which hold more memory too: {why} keeps the run off the fused ones",

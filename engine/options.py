@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from engine import speed
-from engine.activations import BYTES
+from engine.activations import BYTES, runs_fused
 from engine.certainty import Certainty
 from engine.config import Config
-from engine.fitting import Fit, choose, piece_tokens
+from engine.fitting import Fit, Setting, choose, piece_tokens
 from engine.forecast import GIB, Forecast, base_bytes, forecast, workload
 from engine.gpu_facts import facts_of
 from engine.hardware import Machine
@@ -97,6 +97,7 @@ class Option(Struct, frozen=True, kw_only=True):
     accumulation: int
     recomputed_layers: int
     chunk_bytes: int
+    offloads_inputs: bool
     forecast: Forecast
     step_s: float | None = None
     link_gbs: float = 0.0
@@ -117,7 +118,7 @@ class Option(Struct, frozen=True, kw_only=True):
     def facts(self) -> dict[str, object]:
         """What `danlu plan --json` prints of it."""
         names = ("name", "strategy", "quantization", "num_nodes", "world_size", "fits", "peak_gib", "available_gib", "micro_batch",
-                 "accumulation", "recomputed_layers", "step_s", "taken", "driven")  # fmt: skip
+                 "accumulation", "recomputed_layers", "offloads_inputs", "step_s", "taken", "driven")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"gpus": list(self.gpus), "reason": self.note.text if self.note else ""}
 
 
@@ -140,7 +141,7 @@ def _way(case: Case, name: str, strategy: str, quantization: str, group: Group) 
         name=name, strategy=strategy, quantization=quantization, gpus=tuple(gpu.index for gpu in group.gpus), num_nodes=group.num_nodes,
         world_size=group.size, fits=fit.fits and impossible is None, peak_gib=fit.forecast.peak * certainty.factor,
         available_gib=available_gib(case.machine, group), micro_batch=fit.micro_batch, accumulation=fit.accumulation,
-        recomputed_layers=fit.recomputed_layers, chunk_bytes=fit.chunk_bytes, forecast=fit.forecast,
+        recomputed_layers=fit.recomputed_layers, chunk_bytes=fit.chunk_bytes, offloads_inputs=fit.offloads_inputs, forecast=fit.forecast,
         step_s=_step_s(case, strategy, quantization, group, fit), link_gbs=group_gbs(case.machine, group),
         gpu_name=group.gpus[0].name if group.gpus else "", cards_differ=group.cards_differ, impossible=impossible,
     )  # fmt: skip
@@ -225,14 +226,17 @@ def _fit(case: Case, strategy: str, quantization: str, group: Group) -> Fit:
     certainty, available = certainty_of(case.machine, group.gpus[0] if group.gpus else None), available_gib(case.machine, group)
     shares = {"shards": group.size} if strategy == "fsdp2" else {"pieces": group.size} if strategy == "context_parallel" else {}
 
-    def measure(rows: int, recomputed_layers: int, chunk: int) -> Forecast:
-        work = workload(config, case.precision, on_gpu, recomputed_layers)
-        changed = {"tokens": case.tokens_of(rows), "quantization": quantization, "chunk_bytes": chunk, **shares}
-        return forecast(case.shape, replace(work, offload=strategy == "cpu_offload", **changed))
+    def measure(setting: Setting) -> Forecast:
+        work = workload(config, case.precision, on_gpu, setting.recomputed_layers)
+        changed = {"tokens": case.tokens_of(setting.rows), "quantization": quantization, "chunk_bytes": setting.chunk_bytes, **shares}
+        changed |= {"offload": strategy == "cpu_offload", "offloads_inputs": setting.offloads_inputs}
+        return forecast(case.shape, replace(work, **changed))
 
-    rows = _rows(case, strategy, group)
-    layers = case.shape.num_layers
-    return choose(config, rows, case.longest_row, layers, measure, lambda found: certainty.holds(found.peak * certainty.factor, available))
+    def holds(found: Forecast) -> bool:
+        return certainty.holds(found.peak * certainty.factor, available)
+
+    can_offload = on_gpu and runs_fused(case.shape, config.lora.variant, strategy == "fsdp2")
+    return choose(config, _rows(case, strategy, group), case.longest_row, case.shape.num_layers, can_offload, measure, holds)
 
 
 def _rows(case: Case, strategy: str, group: Group) -> int:
@@ -278,8 +282,16 @@ def _step_s(case: Case, strategy: str, quantization: str, group: Group, fit: Fit
     sent, gbs = _SENT[strategy](case, group, fit), group_gbs(case.machine, group) or _host_gbs(group)
     moving = sent / 1e9 / gbs if gbs else 0.0
     hidden = HIDDEN_FAST if gbs >= FAST_GBS else HIDDEN_SLOW
-    computing = _rows(case, strategy, group) * row
+    computing = _rows(case, strategy, group) * (row + _offloading_s(case, group, fit))
     return computing + max(moving - computing, (1 - hidden) * moving, 0.0)
+
+
+def _offloading_s(case: Case, group: Group, fit: Fit) -> float:
+    """Seconds for which one row's inputs of layers are on their way to the host and back; nothing is computed meanwhile."""
+    if not fit.offloads_inputs:
+        return 0.0
+    inputs = fit.recomputed_layers * speed.row_tokens(case.config) * case.shape.hidden_size * BYTES[case.precision]
+    return 2 * inputs / 1e9 / _host_gbs(group)
 
 
 def _host_gbs(group: Group) -> float:

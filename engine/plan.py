@@ -31,7 +31,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """peak_memory_gib: of each process.  peak_low_gib, peak_high_gib: band that holds nine runs in ten.  probability: that it fits.
     components: GiB by name, adding up to peak_memory_gib.  micro_batch: rows, 0 where not even one fits; accumulation: micro-batches
     each process takes a step.  strategy: "single", "ddp" or "fsdp2".  gpus: NVML indices on each machine, in the order of the ranks.
-    recomputed_layers: of num_layers, whose activations are computed again in backward (gradient checkpointing).
+    recomputed_layers: of num_layers, whose activations are computed again in backward (gradient checkpointing).  offloads_inputs: what
+    these keep lies in the host's memory.
     recommended: name of the best option; another one than `strategy` where the configuration would have to change for it.
     forecast_gib: the peak before earlier runs corrected it.  tokens_per_s, step_s, time_s: estimates, None when nothing is known."""
 
@@ -54,6 +55,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     precision: str
     recomputed_layers: int
     num_layers: int
+    offloads_inputs: bool
     chunk_bytes: int
     forecast_gib: float
     notes: tuple[Note, ...]
@@ -102,7 +104,7 @@ def make_plan(
         micro_batch=way.micro_batch, accumulation=way.accumulation, device="gpu" if machine.training_gpu else "cpu",
         strategy=way.strategy, gpus=way.gpus, num_nodes=way.num_nodes, world_size=way.world_size, recommended=options[0].name,
         options=options, precision=chosen, recomputed_layers=way.recomputed_layers, num_layers=shape.num_layers,
-        chunk_bytes=way.chunk_bytes, forecast_gib=way.forecast.peak,
+        offloads_inputs=way.offloads_inputs, chunk_bytes=way.chunk_bytes, forecast_gib=way.forecast.peak,
         notes=(
             *_verdict(case, way), precision_note, *_setting_notes(case, way), *_strategy_notes(case, way, options[0]),
             *_time_notes(case, rate),
@@ -156,8 +158,12 @@ def _fits(case: Case, changed: Config) -> bool:
 def _setting_notes(case: Case, way: Option) -> list[Note]:
     """What the memory manager chose, and why."""
     asked = case.config.train.gradient_checkpointing
-    if asked != "auto":
+    if asked == "offload" and not way.offloads_inputs:
+        notes = [note("checkpointing_stays")]
+    elif asked != "auto":
         notes = [note("checkpointing_configured", asked=asked)]
+    elif way.offloads_inputs:
+        notes = [note("checkpointing_offloaded", available_gib=way.available_gib)]
     elif way.recomputed_layers:
         told = {"recomputed": way.recomputed_layers, "layers": case.shape.num_layers, "available_gib": way.available_gib}
         notes = [note("checkpointing_needed", **told)]

@@ -28,6 +28,7 @@ def take_snapshot(parts: Parts, progress: Progress, ladder: MemoryLadder, number
         best_step=best and best[1],
         batch_size=ladder.batch_size,
         recomputes_activations=ladder.recomputes(parts.model),
+        offloads_inputs=parts.model.offloads_inputs,
         chunk_bytes=parts.model.chunk_bytes,
         averages=numbers.averages,
         bad_steps=numbers.bad_steps,
@@ -53,4 +54,4 @@ def put_back(
     if state.scaler:  # a run that was not in fp16 before has none to go on with
         parts.updater.scaler.load_state_dict(state.scaler)
     if ranks.follow(splits_alike(state.fingerprint, parts.fingerprint)):
-        ladder.go_back_to(model, state.batch_size, state.recomputes_activations, state.chunk_bytes)
+        ladder.go_back_to(model, state)

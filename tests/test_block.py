@@ -39,6 +39,21 @@ def test_recomputation_keeps_the_input_alone_and_gives_the_same_gradient():
     assert calls == [False, False, True, True]
 
 
+def test_an_input_in_the_hosts_memory_is_a_copy_and_gives_the_same_gradient():
+    """What the layer was given can go while the copy waits, so no kept tensor shares its bytes."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(7, 5, requires_grad=True), torch.randn(5, 5, requires_grad=True)
+    found, kept = [], []
+    for in_host in (False, True):
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+            result = recomputed(lambda states: torch.tanh(states @ weight), x, [weight], in_host=in_host).sum()
+        found.append(torch.autograd.grad(result, [x, weight]))
+
+    inputs = [tensor for tensor in kept if tensor.shape == x.shape]
+    assert [tensor.data_ptr() == x.data_ptr() for tensor in inputs] == [True, False] and torch.equal(inputs[1], x)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_a_first_layer_whose_input_is_frozen_still_trains():
     x, weight = torch.randn(4, 3), torch.randn(3, 3, requires_grad=True)
     recomputed(lambda states: states @ weight, x, [weight]).sum().backward()

@@ -13,7 +13,7 @@ from engine.batches import build_micro_batch
 from engine.config import Lora
 from engine.fused.projections import Projections
 from engine.loading import LoadedModel, add_adapter, load_base, prepare_training
-from engine.train_step import Updater, backward, read_sums
+from engine.train_step import Updater, backward, forward, read_sums
 from tests.engine_runs import losses, make_run, of_type, train_here, write_records
 from tests.test_numerics import _assert_equal, _examples
 from tests.tiny_models import FAMILIES, shape_of, tiny_model
@@ -102,6 +102,24 @@ def test_bf16_is_as_near_to_fp32_as_transformers_and_peft(family):
 
     assert packed <= WORSE * theirs
     assert alone <= WORSE * theirs
+
+
+def test_inputs_of_layers_go_to_the_hosts_memory_and_come_back(qwen3):
+    """Between forward and backward the GPU holds less, and the gradients are those of recomputation without it."""
+    model, batch, held, found = _model(qwen3, "fp32", checkpointing=True), build_micro_batch(_examples(qwen3), GPU), [], []
+    for offloads in (False, True):
+        if offloads:
+            model.offload()
+        model.peft.zero_grad()
+        before = torch.cuda.memory_allocated()
+        loss, _ = forward(model, batch)
+        held.append(torch.cuda.memory_allocated() - before)
+        loss.backward()
+        found.append({name: parameter.grad.clone() for name, parameter in model.trainable().items()})
+        del loss
+
+    assert held[1] < held[0]
+    assert _distance(found[1], found[0]) < 1e-6
 
 
 def test_fp16_with_a_scaled_loss_keeps_small_gradients(family):

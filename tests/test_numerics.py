@@ -123,6 +123,18 @@ def test_recomputing_some_layers_changes_no_bit_and_keeps_less(family, variant):
         assert torch.equal(gradients[1][name], gradient) and torch.equal(gradients[2][name], gradient), name
 
 
+def test_inputs_of_layers_in_the_hosts_memory_change_no_bit(family):
+    """Only where they lie is another matter; the block that would hold them side by side is not made."""
+    examples = _examples(family)
+    usual, offloading = _model(family, ALL), _model(family)
+    offloading.offload()
+    (loss, gradients), (other_loss, others) = (_ours(model, [examples]) for model in (usual, offloading))
+
+    assert offloading.recomputed_layers == offloading.num_layers and offloading.offloads_inputs
+    assert loss == other_loss
+    assert all(torch.equal(others[name], gradient) for name, gradient in gradients.items())
+
+
 @pytest.mark.parametrize("variant", ["rslora", "dora"])
 def test_other_lora_variants_give_the_gradients_of_peft(family, variant):
     """The variants go through the same packed path."""

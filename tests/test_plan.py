@@ -85,20 +85,47 @@ def test_the_memory_manager_keeps_the_effective_batch(free):
 
 def test_the_memory_manager_goes_from_fast_to_frugal():
     """Half a micro-batch that still fills the device comes before recomputing, an eighth of the layers more each time; micro-batches
-    that fill nothing come when all are recomputed, and small loss chunks last."""
-    tried = [(size, layers) for size, layers, _ in fitting._settings(Config(), rows=8, row_tokens=1024, layers=4)]
-    short = [(size, layers) for size, layers, _ in fitting._settings(Config(), rows=8, row_tokens=512, layers=36)]
+    that fill nothing come when all are recomputed, then small loss chunks, and last the way to the host's memory."""
+    tried, short = (
+        [setting[:2] for setting in fitting._settings(Config(), rows=8, row_tokens=tokens, layers=layers, can_offload=False)]
+        for tokens, layers in ((1024, 4), (512, 36))
+    )
+    last = list(fitting._settings(Config(), rows=8, row_tokens=1024, layers=36, can_offload=True))[-2:]
 
+    assert last == [(1, 36, fitting.SMALL_CHUNK_BYTES, False), (1, 36, fitting.SMALL_CHUNK_BYTES, True)]
     assert tried == [(2, 0), (1, 0), (2, 1), (1, 1), (2, 2), (1, 2), (2, 3), (1, 3), (2, 4), (1, 4), (1, 4)]
     assert short == [*((2, layers) for layers in (0, 4, 9, 13, 18, 22, 27, 31, 36)), (1, 36), (1, 36)]
 
 
-@pytest.mark.parametrize(("asked", "tried"), [("off", {0}), ("on", {36})])
+@pytest.mark.parametrize(("asked", "tried"), [("off", {(0, False)}), ("on", {(36, False)}), ("offload", {(36, True)})])
 def test_gradient_checkpointing_that_was_asked_for_or_forbidden_is_obeyed(asked, tried):
-    """All layers or none, however much memory there is."""
+    """All layers or none, and their inputs in the host's memory, however much there is."""
     config = changed("train", gradient_checkpointing=asked)
 
-    assert {layers for _, layers, _ in fitting._settings(config, rows=8, row_tokens=1024, layers=36)} == tried
+    settings = fitting._settings(config, rows=8, row_tokens=1024, layers=36, can_offload=True)
+
+    assert {(setting.recomputed_layers, setting.offloads_inputs) for setting in settings} == tried
+
+
+def test_a_long_row_that_fits_in_no_other_way_leaves_its_layers_inputs_in_the_hosts_memory():
+    """36 of 32,768 tokens take 5.6 GiB in bf16; two stay. Their way costs time, which the estimate counts."""
+    long = msgspec.structs.replace(changed("train", batch_size=1), data=msgspec.structs.replace(Config().data, max_seq_length=32768))
+    roomy, tight = (make_plan(long, QWEN, machine(gpu(free=free, total=24.0))) for free in (23.5, 16.5))
+
+    assert roomy.fits and roomy.recomputed_layers and not roomy.offloads_inputs
+    assert tight.fits and tight.offloads_inputs and "checkpointing_offloaded" in codes(tight)
+    assert tight.components["activations"] == pytest.approx(2 * 32768 * 2560 * 2 / 2**30)
+    assert tight.step_s > roomy.step_s
+
+
+@pytest.mark.parametrize(("lora", "where"), [({}, machine()), ({"variant": "dora"}, machine(gpu(free=20.0)))])
+def test_where_inputs_cannot_go_to_the_host_that_is_said(lora, where):
+    """On a CPU they are there already, and the plain layers of transformers keep theirs."""
+    config = changed("train", gradient_checkpointing="offload")
+    plan = make_plan(msgspec.structs.replace(config, lora=msgspec.structs.replace(config.lora, **lora)), QWEN, where)
+
+    assert plan.recomputed_layers == plan.num_layers and not plan.offloads_inputs
+    assert "checkpointing_stays" in codes(plan)
 
 
 def test_less_memory_recomputes_more_layers():

@@ -1,16 +1,17 @@
 """The recommender over described machines and models, as a table that was reviewed cell by cell, and its single rules.
 
-Each row is (machine, model): recommended way × processes, rows of a micro-batch, and layers whose activations are recomputed. The
-reasons: Kept activations are 2.9 MB a token of 4B in bf16, 5.5 GiB for two rows. T4: no bf16 and Qwen overflows in fp16, so fp32,
-and attention that keeps keys and values once a query head: 0.6B (2.2 GiB) fits, 1.7B (6.4) a row at a time, 4B (15.0) does not and
-takes 4 bits, beside which one row keeps 7.2 GiB; 14B in 4 bits still keeps 2 × 2.9 GiB of fp32 embedding and head, too much.
-RTX 3060: 4B in bf16 leaves 3.8 GiB, so a row at a time and half the layers again; 8B (15.3) needs 4 bits; 14B in 4 bits leaves nothing.
-2 × 3090 on 8 lanes: up to 8B every card holds all, so DDP; 14B (27.5 GiB) would be gathered over 6 GB/s for longer than 4 bits take
-to unpack, which leave 9.7 GiB for two rows; 32B in 4 bits takes 22.6 of 23.6 GiB, which is not sure enough. 4 × A10G: 8B keeps one
-row of activations (15.3 + 0.7 + 3.3 GiB and 1.0 of the rest of 21.7); 14B as on the 3090. H100, A100: eight rows feed eight GPUs, a
-second machine would stay idle; 32B whole on each just leaves room for a row's activations on the H100 and on the A100 for those of
-seven layers in eight, which costs less than gathering shards. Mixed: the 3060 would hold the 4090 up sixfold. CPU: fp32, and 4 bits
-from 8B on, as slowly as that is; it works through one row at a time, so two cost no more memory than one.
+Each row is (machine, model): recommended way × processes, rows of a micro-batch, layers whose activations are recomputed, and whether
+their inputs wait in the host's memory (offload). The reasons: Kept activations are 2.9 MB a token of 4B in bf16, 5.5 GiB for two rows.
+T4: no bf16 and Qwen overflows in fp16, so fp32, and attention that keeps keys and values once a query head: 0.6B (2.2 GiB) fits, 1.7B
+(6.4) a row at a time, 4B (15.0) does not and takes 4 bits, beside which one row keeps 7.2 GiB; 14B in 4 bits still keeps 2 × 2.9 GiB of
+fp32 embedding and head, too much. RTX 3060: 4B in bf16 leaves 3.8 GiB, so a row at a time and half the layers again; 8B (15.3) needs 4
+bits; 14B in 4 bits leaves nothing. 2 × 3090 on 8 lanes: up to 8B every card holds all, so DDP; 14B (27.5 GiB) would be gathered over 6
+GB/s for longer than 4 bits take to unpack, which leave 9.7 GiB for two rows; 32B in 4 bits takes 22.6 of 23.6 GiB, which is not sure
+enough, until the 0.6 GiB of its layers' inputs leave the card. 4 × A10G: 8B keeps one row of activations (15.3 + 0.7 + 3.3 GiB and 1.0 of
+the rest of 21.7); 14B as on the 3090. H100, A100: eight rows feed eight GPUs, a second machine would stay idle; 32B whole on each just
+leaves room for a row's activations on the H100 and on the A100 for those of seven layers in eight, which costs less than gathering
+shards. Mixed: the 3060 would hold the 4090 up sixfold. CPU: fp32, and 4 bits from 8B on, as slowly as that is; it works through one row
+at a time, so two cost no more memory than one.
 """
 
 import json
@@ -31,11 +32,11 @@ NOTHING = "nothing fits"
 TABLE = {
     "1xT4": ("single 2", "single 1", "nf4 1", "nf4 1 again 27", NOTHING, NOTHING),
     "1xRTX3060": ("single 2", "single 2", "single 1 again 18", "nf4 1 again 4", NOTHING, NOTHING),
-    "2xRTX3090-PCIe": ("ddp×2 2", "ddp×2 2", "ddp×2 2", "ddp×2 1", "nf4_ddp×2 2", NOTHING),
+    "2xRTX3090-PCIe": ("ddp×2 2", "ddp×2 2", "ddp×2 2", "ddp×2 1", "nf4_ddp×2 2", "nf4_ddp×2 1 again 64 offload"),
     "4xA10G": ("ddp×4 2", "ddp×4 2", "ddp×4 2", "ddp×4 1", "nf4_ddp×4 1", NOTHING),
     "8xH100-NVLink": ("ddp×8 1", "ddp×8 1", "ddp×8 1", "ddp×8 1", "ddp×8 1", "ddp×8 1"),
     "2nodes-8xA100": ("ddp×8 1", "ddp×8 1", "ddp×8 1", "ddp×8 1", "ddp×8 1", "ddp×8 1 again 8"),
-    "mixed-4090-3060": ("single 2", "single 2", "single 2", "single 1", "nf4 2", NOTHING),
+    "mixed-4090-3060": ("single 2", "single 2", "single 2", "single 1", "nf4 2", "nf4 1 again 64 offload"),
     "cpu-only": ("single 2", "single 2", "single 2", "nf4 2", "nf4 2 again 5", "nf4 2 again 64"),
 }
 
@@ -54,7 +55,8 @@ def told(plan):
     if not best.fits:
         return NOTHING
     devices = f"×{best.world_size}" if best.world_size > 1 else ""
-    return f"{best.name}{devices} {best.micro_batch}" + (f" again {best.recomputed_layers}" if best.recomputed_layers else "")
+    again = f" again {best.recomputed_layers}" if best.recomputed_layers else ""
+    return f"{best.name}{devices} {best.micro_batch}{again}" + (" offload" if best.offloads_inputs else "")
 
 
 def reason(plan, name):

@@ -93,7 +93,9 @@ def plan_text(plan: events.Plan) -> str:
         "train.log.plan", steps=plan.max_steps, device=device_name(plan.device), precision=safe(plan.precision),
         trainable=amounts.count(plan.trainable_parameters),
     )  # fmt: skip
-    if plan.recomputed_layers:
+    if plan.offloads_inputs:
+        text += f" · {tr('train.log.offloaded')}"
+    elif plan.recomputed_layers:
         text += f" · {tr('train.log.recomputed', layers=plan.recomputed_layers)}"
     return f"{text} · {plain_layers(plan)}" if plan.plain_because else text
 

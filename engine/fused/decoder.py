@@ -103,6 +103,8 @@ class FusedDecoder:
         self._norm, self._layers = _norm(decoder.norm, dtype), layers
         self.recomputed_layers = 0
         """So many of the first compute their activations again in backward."""
+        self.offloads_inputs = False
+        """Whether what these keep, their inputs, lies in the host's memory."""
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """(T, D) embeddings of (1, T) token ids."""
@@ -113,11 +115,12 @@ class FusedDecoder:
         cos, sin = self._positions(x, position_ids)
         drawn = draws(self._dropout if self._decoder.training else 0, len(self._layers))
         recomputed_layers = self.recomputed_layers if torch.is_grad_enabled() else 0
-        outputs = side_by_side([x.detach()] * min(recomputed_layers, len(self._layers) - 1))
+        outputs = [] if self.offloads_inputs else side_by_side([x.detach()] * min(recomputed_layers, len(self._layers) - 1))
         for number, (layer, dropout) in enumerate(zip(self._layers, drawn, strict=True)):
             last = number == len(self._layers) - 1
             run = partial(layer.forward, cos=cos, sin=sin, lengths=lengths, rows=rows if last else None, dropout=dropout)
-            x = recomputed(run, x, layer.parameters, None if last else outputs[number]) if number < recomputed_layers else run(x)
+            into = outputs[number] if number < len(outputs) else None
+            x = recomputed(run, x, layer.parameters, into, self.offloads_inputs) if number < recomputed_layers else run(x)
         return _Norm.apply(self._norm, x)
 
     def new_memory(self) -> list[Memory]:

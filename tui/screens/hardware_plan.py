@@ -122,6 +122,8 @@ def recomputed(plan: RunPlan, texts: str) -> str:
     """Gradient checkpointing in words. texts: the part of the catalogue that they are from."""
     if not plan.recomputed_layers:
         return tr(f"{texts}.off")
+    if plan.offloads_inputs:
+        return tr(f"{texts}.offload")
     return tr(f"{texts}.on", layers=plan.recomputed_layers, all=plan.num_layers)
 
 
