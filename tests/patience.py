@@ -39,11 +39,15 @@ def share_of_a_core() -> float:
     return min(1.0, (os.cpu_count() or 1) / (1 + max(0, running - 1) * weight))
 
 
-def wait_until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
-    """The first true value of `condition`, asked again and again. Fails loudly when patience is over."""
+def wait_until(condition: Callable[[], T], what: str | Callable[[], str], patience_s: float = PATIENCE_S) -> T:
+    """The first true value of `condition`, asked again and again. Fails loudly when patience is over.
+
+    what: is waited for; a function says it as it is in the end.
+    """
     patience = Patience(patience_s)
     while not (value := condition()):
-        assert not patience.is_over(), f"waited {patience_s:.0f} s of a quiet machine in vain for {what}"
+        if patience.is_over():
+            raise AssertionError(f"waited {patience_s:.0f} s of a quiet machine in vain for {what if isinstance(what, str) else what()}")
         time.sleep(LOOK_EVERY_S)
     return value
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -28,6 +29,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         variables = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | environment
+        variables["PYTHONFAULTHANDLER"] = "1"
         variables.pop("PYTEST_VERSION", None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tui", *arguments],
@@ -65,7 +67,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Until `text` is on the screen. Fails with the screen when the program ends before."""
-        wait_until(lambda: text in self.text or self.process.poll() is not None, f"{text!r} on the screen:\n{self.text}")
+        wait_until(lambda: text in self.text or self.process.poll() is not None, lambda: f"{text!r} on the screen:\n{self._last_words()}")
         assert text in self.text, f"ended with {self.process.returncode} before {text!r} was seen:\n{self.text}"
 
     def close(self) -> None:
@@ -73,6 +75,14 @@ class Terminal:
         self._is_open = False
         self._reader.join()
         os.close(self._master)
+
+    def _last_words(self) -> str:
+        """The screen, and what each thread of the program is at: it ends here, with the stacks that faulthandler writes."""
+        seen, written = self.text, len(self.raw)
+        self.process.send_signal(signal.SIGABRT)
+        self.process.wait()
+        self.close()
+        return f"{seen}\n{self.raw[written:].decode('utf-8', 'replace')}"
 
     def _read(self) -> None:
         """Until closed; a read under way would keep the terminal open, so it is only begun when there is something."""
