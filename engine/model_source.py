@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from data import user_folders
 from engine.config import Model
 from engine.errors import EnvironmentFault, ModelError
@@ -93,6 +95,7 @@ def _converted(gguf: Path, progress: Progress, convert: Convert | None) -> Path:
         return target
     if convert is None:
         raise ModelError(f"{gguf}: not converted yet; `danlu fetch {gguf}` does it once")
+    _clear_left(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         temporary.mkdir(parents=True, exist_ok=True)
@@ -107,6 +110,13 @@ def _converted(gguf: Path, progress: Progress, convert: Convert | None) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _clear_left(target: Path) -> None:
+    """Remove what conversions to `target` left that were killed: half a gigabyte each."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        if not psutil.pid_exists(int(left.suffix[1:])):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _checked(folder: Path) -> Path:

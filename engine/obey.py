@@ -13,6 +13,7 @@ from engine.control import Control
 PAUSE_POLL_S = 0.2
 NO_EVALUATION = "there is no evaluation data"
 NO_PROMPT = "no prompt was given and none is configured"
+LONG_PROMPT = "the prompt takes {tokens} tokens, more than data.max_seq_length = {most}; shorten it"
 GIVEN_UP = "it was given up: a stop came, or memory ran out"
 
 

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from engine import events
 from engine.assembly import Parts, prompt_ids
 from engine.config import Config
-from engine.obey import GIVEN_UP, NO_PROMPT
+from engine.obey import GIVEN_UP, LONG_PROMPT, NO_PROMPT
 from engine.ranks import Ranks
 from engine.sampling import sample
 
@@ -50,7 +50,10 @@ class Samples:
     def on_command(self, step: int, id: str, prompt: str) -> str:
         """The model answers `prompt`, or the fixed prompts when it is empty; why it does not, "" where it did."""
         if prompt:
-            answers = [self._answer(step, id, prompt, prompt_ids(self._parts.tokenizer, prompt, self._config.data.system))]
+            ids, most = prompt_ids(self._parts.tokenizer, prompt, self._config.data.system), self._config.data.max_seq_length
+            if len(ids) > most:  # no memory was reckoned for it, and a CPU would be at it for minutes, deaf
+                return LONG_PROMPT.format(tokens=len(ids), most=most)
+            answers = [self._answer(step, id, prompt, ids)]
         else:
             answers = [self._answer(step, f"{id}-{index}", text, ids) for index, (text, ids) in enumerate(self._parts.prompts)]
         if not answers:

@@ -14,8 +14,20 @@ def test_summary_of_a_long_run_reads_only_its_end(run_dir):
 
     summary = summarise(run_dir)
 
-    assert run_dir.events.stat().st_size > END_BYTES
+    assert run_dir.events.stat().st_size > END_BYTES and summary.last_eval is None
     assert (summary.status, summary.step, summary.loss, summary.last_seq) == ("finished", 2000, 1 / 2000, 2001)
+
+
+def test_an_evaluation_far_from_the_end_is_still_the_newest_one(run_dir):
+    """With many steps between two of them, a list would show none; text that looks like one is not taken for it."""
+    evals = [events.Eval(step=number, loss=number, thinking_loss=None, answer_loss=None, perplexity=1.0, supervised_tokens=1, examples=1,
+                         seconds=1.0) for number in (1, 2)]  # fmt: skip
+    fake = events.SampleText(id="1", offset=0, text='{"type":"eval","step":9}\n{"type":"eval"')
+    write(run_dir, STARTED, *evals, fake, *(step(number, loss=1.0, max_steps=2000) for number in range(1, 2001)))
+
+    last = summarise(run_dir).last_eval
+
+    assert last is not None and last.step == 2
 
 
 def test_run_without_events_has_died_at_its_start(run_dir):

@@ -298,6 +298,14 @@ def test_a_command_that_nothing_can_be_done_for_says_why(model, data, tmp_path):
     assert answers == [(False, NO_EVALUATION), (False, NO_PROMPT)]
 
 
+def test_a_prompt_longer_than_any_example_is_refused(model, data, tmp_path):
+    """The forecast has no memory for it, and nothing else would be heard while it is read."""
+    run = make_run(tmp_path, model, data, train={"max_steps": 1}, sample={"num_prompts": 0})
+    _, _, answers = commanded(run, ("sample", "为什么" * 4_000))
+
+    assert len(answers) == 1 and not answers[0][0] and "data.max_seq_length" in answers[0][1]
+
+
 def test_a_step_that_could_not_be_saved_is_not_the_best(model, data, tmp_path, monkeypatch):
     """The disk refuses the step whose evaluation was lowest: the best saved one stays pinned, in the next checkpoint too."""
     from engine import trainer as module

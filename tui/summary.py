@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine import events
 from engine.engine_log import last_lines
-from engine.queue import Tail
+from engine.queue import Tail, last_of_type
 from engine.run_directory import RunDirectory
 from tui.fold import RunState, fold_all
 from tui.follow import silence_of
@@ -54,7 +54,10 @@ class Summary:
 
 
 def summarise(run: RunDirectory) -> Summary:
-    """The summary of a run. Reads the end of its events, and all of them only where the end holds no step. Raises nothing."""
+    """The summary of a run. Reads the end of its events; all of them where the end holds no step, and an evaluation that lies further back.
+
+    Raises nothing.
+    """
     holder = run.holder()  # asked before reading, so that a last word written in between is never overtaken by "died"
     state = _folded(run, END_BYTES)
     if state.step is None:
@@ -65,7 +68,7 @@ def summarise(run: RunDirectory) -> Summary:
     stopped_step, losses = state.stopped.step if state.stopped else 0, state.series.columns["loss"]
     return Summary(
         run, status, state.step.step if state.step else stopped_step, state.max_steps, float(losses[-1]) if len(losses) else None,
-        state.last_eval, _began(run), state.last_time, state.last_seq, exit_code,
+        state.last_eval or _older_eval(run), _began(run), state.last_time, state.last_seq, exit_code,
         state.stopped.error if state.stopped else "", death(state, last_lines(run, 60)).code if status == "died" else "",
     )  # fmt: skip
 
@@ -80,6 +83,12 @@ def _folded(run: RunDirectory, end_bytes: int | None) -> RunState:
     while batch := tail.read():
         fold_all(state, batch)
     return state
+
+
+def _older_eval(run: RunDirectory) -> events.Eval | None:
+    """The newest evaluation, where the end of the events holds none."""
+    found = last_of_type(run.events, "eval")
+    return found if isinstance(found, events.Eval) else None
 
 
 def _began(run: RunDirectory) -> float:
