@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,21 +31,29 @@ BLOCK = 1 << 20
 T = TypeVar("T")
 
 
+class _Line:
+    """One event on its way to the disk. at: byte where it is written, None until that is known; written there again, it is the same."""
+
+    def __init__(self, seq: int, data: bytes):
+        self.seq, self.data = seq, data
+        self.at: int | None = None
+
+
 class EventWriter:
     """Appends events with gapless `seq`. Emitting never raises and never waits for a reader.
 
     When the disk refuses (full, quota), events are held back in memory in order and written when it takes them again; a gap
     in `seq` is an event that even the memory had no room for, and a warning `events_lost` then says how many.
-    Thread-safe: the loop and the hardware sampler share one writer.
+    Thread-safe: the loop and the hardware sampler share one writer. A signal's exception may leave `emit` anywhere: the event is then in
+    the log once or not at all, and the next one follows it.
     """
 
     def __init__(self, path: Path):
         """Continue `path` (made if missing): a torn last line of a killed writer is cut off. Raises OSError."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._seq = _repair(self._file)
-        self._held: deque[bytes] = deque()
-        self._torn_at: int | None = None
-        """Where a line that was written in part begins, as long as it could not be taken back."""
+        self._next = _repair(self._file)
+        """`seq` of the first event that is not in the file."""
+        self._held: deque[_Line] = deque()
         self._lost = 0
         self._lock = threading.Lock()
 
@@ -70,36 +79,37 @@ class EventWriter:
             return self._lost + len(self._held)
 
     def _hold(self, event: events.Event) -> None:
-        self._held.append(redact_bytes(events.encode(msgspec.structs.replace(event, seq=self._seq, time=time.time()))))
-        self._seq += 1
+        seq = self._held[-1].seq + 1 if self._held else self._next
+        self._held.append(_Line(seq, redact_bytes(events.encode(msgspec.structs.replace(event, seq=seq, time=time.time())))))
         if len(self._held) > HELD_BACK:
             self._give_up_one()
 
     def _give_up_one(self) -> None:
-        index = next((index for index, line in enumerate(self._held) if line.startswith(EXPENDABLE)), 0)
+        """Not the newest, whose number the next event goes on from."""
+        older = enumerate(islice(self._held, len(self._held) - 1))
+        index = next((index for index, line in older if line.data.startswith(EXPENDABLE)), 0)
+        lost = self._held[index]
         del self._held[index]
+        if index == 0:
+            self._held[0].at = lost.at  # over what was written of it
         self._lost += 1
 
     def _flush(self) -> None:
         """Write held lines in order; on refusal leave the rest for the next call, a half-written line taken back."""
         while self._held:
+            line = self._held[0]
             try:
-                end = os.lseek(self._file, 0, os.SEEK_END) if self._torn_at is None else self._torn_at
-                written = os.pwrite(self._file, self._held[0], end)
+                if line.at is None:
+                    line.at = os.lseek(self._file, 0, os.SEEK_END)
+                written = os.pwrite(self._file, line.data, line.at)
             except OSError:
                 return
-            if written < len(self._held[0]):
-                self._take_back(end)
+            if written < len(line.data):
+                with contextlib.suppress(OSError):  # else it is written over
+                    os.ftruncate(self._file, line.at)
                 return
-            self._torn_at = None
+            self._next = line.seq + 1
             self._held.popleft()
-
-    def _take_back(self, end: int) -> None:
-        try:
-            os.ftruncate(self._file, end)
-            self._torn_at = None
-        except OSError:
-            self._torn_at = end  # the next line is written over it
 
 
 def _repair(file: int) -> int:

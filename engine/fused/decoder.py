@@ -17,7 +17,7 @@ from engine.attention import packed_attention
 from engine.block import side_by_side
 from engine.fused.dropout import Dropout, draws
 from engine.fused.elementwise import RMSNorm
-from engine.fused.functions import AttentionInput, AttentionOutput, attention_input, attention_output
+from engine.fused.functions import NOT_CAST, AttentionInput, AttentionOutput, attention_input, attention_output
 from engine.fused.projections import Adapter, Cast, Projections
 from engine.fused.recomputation import recomputed
 from engine.fused.weights import frozen_weight, make_way
@@ -46,7 +46,8 @@ class Layer:
         dropout: Dropout | None = None, seen: "Memory | None" = None,
     ) -> Tensor:  # fmt: skip
         """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs."""
-        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, dropout))
+        casts = seen.casts if seen is not None else (None, *NOT_CAST)
+        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, dropout, casts[0]))
         if seen is not None:
             seen.add(k, v)
         scaling = self.attention.scaling
@@ -54,7 +55,7 @@ class Layer:
         attended = attended.reshape(len(x), -1)
         if rows is not None:
             attended, x = attended.index_select(0, rows), x.index_select(0, rows)
-        return attention_output(self.after, attended, x, dropout)
+        return attention_output(self.after, attended, x, dropout, casts[1:])
 
     def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "Memory") -> Tensor:
         """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
