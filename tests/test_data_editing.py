@@ -110,6 +110,29 @@ async def test_damaged_characters_are_offered_before_and_after_and_taken_one_by_
         await until(pilot, lambda: any("nothing to repair" in note.message for note in pilot.app._notifications))
 
 
+async def test_all_that_is_shown_is_repaired_as_one_step(source):
+    """M finds what there is in the background and asks by kind; what is sound or no record stays, what is left out is so still."""
+    damaged = [{"instruction": "ＳＭ４", "output": f"a block\u200b cipher {number}"} for number in range(3)]
+    sound = {"instruction": "what", "output": "nothing odd here"}
+    source.write_text("".join(json.dumps(one) + "\n" for one in [*damaged, sound]) + "[1]\n", encoding="utf-8")
+    async with opened(source) as pilot:
+        screen = pilot.app.screen
+        await pilot.press("x", "M")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        dialog = " ".join("\n".join(screen_text(pilot)).split())
+        await pilot.press("enter")
+        await until(pilot, lambda: len(screen.table.changed_rows()) == 3)
+
+        assert "all of them · 3" in dialog and "full-width" in dialog
+        assert [screen.table.raw(row)["instruction"] for row in range(4)] == ["SM4", "SM4", "SM4", "what"]
+        assert not any("\u200b" in screen.table.raw(row)["output"] for row in range(4))
+        assert [screen.table.is_left_out(row) for row in range(3)] == [True, False, False]
+        await pilot.press("u")
+        assert [screen.table.raw(row) for row in range(3)] == damaged and screen.table.is_left_out(0)
+        await pilot.press("U", "M")
+        await until(pilot, lambda: any("nothing to repair" in note.message for note in pilot.app._notifications))
+
+
 async def test_a_record_is_written_in_the_other_script_on_request(source):
     """Traditional into Simplified by OpenCC's words, shown before it is taken."""
     source.write_text(json.dumps({"instruction": "對稱密碼學", "output": "頭髮、發展"}) + "\n", encoding="utf-8")

@@ -15,9 +15,11 @@ from textual.widget import Widget
 from data.errors import DanluError
 from data.saving import Outcome, save
 from tui.screens import data_choice as choice
+from tui.screens import data_fixing
 from tui.screens.base import DanluScreen
 from tui.screens.data_browser import Browser
 from tui.screens.data_editing import Editing, Proposed
+from tui.screens.data_fixing import Fixable
 from tui.screens.data_job import Job, Stopped
 from tui.screens.data_keys import DOING
 from tui.screens.data_loading import Finished, NoTokenizer, Opened, Stage, load_file
@@ -41,7 +43,7 @@ class DataScreen(DanluScreen):
         super().__init__()
         self.editing: Editing | None = None
         self.error = ""
-        self.reading, self.saving, self.leaving = Job(self, "load"), Job(self, "save"), Job(self, "leave_out")
+        self.reading, self.saving, self.changing = Job(self, "load"), Job(self, "save"), Job(self, "change")
         self._opening: Path | None = None
         self._loaded: tuple[object, ...] = ()
         self._target = Path()
@@ -104,6 +106,9 @@ class DataScreen(DanluScreen):
             case Outcome() as outcome:
                 event.job.end()
                 self._saved(outcome)
+            case Fixable() as fixable:
+                event.job.end()
+                self._ask_what_to_fix(fixable)
             case Proposed() as proposed:
                 event.job.end()
                 self._take(proposed)
@@ -121,7 +126,7 @@ class DataScreen(DanluScreen):
 
     def _opened(self, table: RecordTable) -> None:
         if self.editing:
-            self.leaving.stop()
+            self.changing.stop()
             self.editing.close()
         self.error, self.editing = "", Editing(table)
         choice.remember(table.dataset.path)
@@ -138,7 +143,7 @@ class DataScreen(DanluScreen):
                 self._loaded = self._wanted()
 
     def _show_status(self) -> None:
-        stage = self.saving.stage or self.leaving.stage or self.reading.stage
+        stage = self.saving.stage or self.changing.stage or self.reading.stage
         busy = progress_of(stage) if stage else tr("data.stopped") if self.reading.is_stopped else ""
         self.browser.show_status(self._opening, busy, self.error)
 
@@ -154,7 +159,7 @@ class DataScreen(DanluScreen):
                 return bool(self._jobs())
             case "use" | "save" | "reload":
                 return table is not None
-            case "edit" | "fix" | "leave_out" | "leave_out_shown":
+            case "edit" | "fix" | "fix_shown" | "leave_out" | "leave_out_shown":
                 return self.browser.row is not None and self.browser.view.mode in ("list", "record", "tokens")
             case "undo" | "redo":
                 return table is not None and (table.edits.can_undo if action == "undo" else table.edits.can_redo)
@@ -162,7 +167,7 @@ class DataScreen(DanluScreen):
 
     def _jobs(self) -> list[Job]:
         """What is going on, the latest first."""
-        return [job for job in (self.saving, self.leaving, self.browser.searching, self.reading) if job.stage]
+        return [job for job in (self.saving, self.changing, self.browser.searching, self.reading) if job.stage]
 
     def action_stop(self) -> None:
         self._jobs()[0].stop()
@@ -223,8 +228,24 @@ class DataScreen(DanluScreen):
         rows = list(self.browser.records.numbers)
         asking = Confirm(tr("data.leave_out_title"), tr("data.leave_out_shown", count=f"{len(rows):,}"))
         if await self.app.push_screen_wait(asking) and self._may_edit() and (editing := self.editing):
-            self.leaving.start(Stage("leave_out"), partial(editing.leaving_out, rows))
-            self._show_status()
+            self._change_many(Stage("leave_out"), partial(editing.leaving_out, rows))
+
+    def action_fix_shown(self) -> None:
+        """Look for what could be repaired in all records shown."""
+        if self._may_edit() and self.editing:
+            self._change_many(Stage("fix"), partial(data_fixing.look, self.editing, list(self.browser.records.numbers)))
+
+    @work(exclusive=True, group="edit")
+    async def _ask_what_to_fix(self, fixable: Fixable) -> None:
+        if not fixable.rows:
+            self.say(tr("data.nothing_to_fix"))
+        elif (codes := await data_fixing.ask(self.app, fixable)) and self._may_edit() and fixable.editing is self.editing:
+            self._change_many(Stage("fix"), partial(data_fixing.propose, fixable, codes))
+
+    def _change_many(self, stage: Stage, work: Callable[[Callable[[object], None]], None]) -> None:
+        """Look through many records in a thread, for changes that are then made as one step."""
+        self.changing.start(stage, work)
+        self._show_status()
 
     def _take(self, proposed: Proposed) -> None:
         """Make it, unless another file was opened meanwhile."""
@@ -257,7 +278,7 @@ class DataScreen(DanluScreen):
 
     def _may_edit(self) -> bool:
         """Not before somebody was asked about the edits of an earlier console, and not while they are being made or saved."""
-        is_busy = self.saving.stage or self.leaving.stage
+        is_busy = self.saving.stage or self.changing.stage
         if self.editing is None or self.editing.waiting or is_busy:
             self.say(tr("data.still_editing" if is_busy else "data.still_reading"), severity="warning")
             return False

@@ -98,12 +98,12 @@ class Editing:
         if taken is None:
             return False
         made = fixes.offers(raw, [taken]) if isinstance(taken, str) else list(taken)
-        self._make([self._change(row, fixes.applied(raw, made), False)])
+        self._make([self.change(row, fixes.applied(raw, made))])
         return True
 
     def leave_out(self, row: int) -> None:
         """Leave a row out of what will be saved, or take it in again."""
-        self._make([self._change(row, self._changed_value(row), not self._table.is_left_out(row))])
+        self._make([self.change(row, self._changed_value(row), not self._table.is_left_out(row))])
 
     def leaving_out(self, rows: Sequence[int], tell: Callable[[Stage | Proposed], None]) -> None:
         """Propose to leave many rows out; if all of them are left out already, to take them in again. For a thread: makes nothing."""
@@ -112,8 +112,17 @@ class Editing:
         for done, row in enumerate(rows):
             if done % TOLD_EVERY == 0:
                 tell(Stage("leave_out", done, len(rows)))
-            changes.append(self._change(row, self._changed_value(row), not are_out))
+            changes.append(self.change(row, self._changed_value(row), not are_out))
         tell(Proposed(self, tuple(changes)))
+
+    def raw(self, row: int) -> object:
+        """A row as it is now: its object, or its text where it is none."""
+        return self._table.raw(row)
+
+    def change(self, row: int, value: dict[str, Any] | None, is_left_out: bool | None = None) -> Change:
+        """The change that makes a row `value`, left out or not as it is now where nothing is said; nothing is made yet."""
+        source, is_out = self._table.source(row), self._table.is_left_out(row) if is_left_out is None else is_left_out
+        return Change(self._table.position(row), digest(source), None if value == source else value, is_out)
 
     def take(self, proposed: "Proposed") -> None:
         """Make what was proposed, as one step."""
@@ -155,14 +164,10 @@ class Editing:
                 app.notify(gate.safe_lines(str(error)), severity="error", timeout=12, markup=False)
                 draft = typed
                 continue
-            self._make([self._change(row, value, False)])
+            self._make([self.change(row, value)])
             break
         self.journal.note_draft(None)
         return typed is not None
-
-    def _change(self, row: int, value: dict[str, Any] | None, is_left_out: bool) -> Change:
-        source = self._table.source(row)
-        return Change(self._table.position(row), digest(source), None if value == source else value, is_left_out)
 
     def _changed_value(self, row: int) -> dict[str, Any] | None:
         change = self._table.change(row)

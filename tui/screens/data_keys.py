@@ -28,6 +28,7 @@ DOING = [
     bind("w", "save", "data.keys.save"),
     bind("i", "stop", "data.keys.stop"),
     bind("U,ctrl+r", "redo", "data.keys.redo", show=False),
+    bind("M", "fix_shown", "data.keys.fix_shown", show=False),
     bind("X", "leave_out_shown", "data.keys.leave_out_shown", show=False),
     bind("a", "use", "data.keys.use", show=False),
     bind("r", "reload", "data.keys.reload", show=False),
