@@ -2,6 +2,7 @@
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,18 @@ from msgspec import Struct
 
 _FILE = Path(__file__).with_name("terms.toml")
 _SCRIPT_CHANGE = re.compile("(?<=[A-Za-z0-9])(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])(?=[A-Za-z0-9])")
-_HYPHEN, _GAP = re.compile("(?<=[A-Za-z])-(?=[A-Za-z])"), re.compile("(?<=[a-z]) (?=[a-z])")
-_HAN = re.compile("[\u4e00-\u9fd5]{2,}")
+_HYPHEN, _GAP = re.compile("(?<=[A-Za-z\u4e00-\u9fff])-(?=[A-Za-z\u4e00-\u9fff])"), re.compile("(?<=[a-z]) (?=[a-z])")
+_HAN_HYPHEN = re.compile("(?<=[\u4e00-\u9fff])-(?=[\u4e00-\u9fff])")
+_JOINED = re.compile("(?<=[A-Za-z]{3})-(?=[A-Za-z]{3})|(?<=[\u4e00-\u9fff])-(?=[\u4e00-\u9fff])")
+_HAN, _ANY_HAN = re.compile("[\u4e00-\u9fd5]{2,}"), re.compile("[\u4e00-\u9fff]")
+_PLURALS = ((re.compile("(?<=[a-z][b-df-hj-np-tv-xz])y$"), "ies"), (re.compile("(?<=[a-z](?:ch|sh|.s|.x))$"), "es"))
 
 
 class Entry(Struct, frozen=True):
     """names: all ways of writing the term, `name` first.  standard: where it is defined, '' if in no single one.
 
-    needs_context: a term only near another one.  has_case: only as written.
+    needs_context: a term only near another one.  near: words of which that other one has to hold one, where any will not do.
+    has_case: only as written.
     """
 
     name: str
@@ -25,6 +30,7 @@ class Entry(Struct, frozen=True):
     category: str
     standard: str
     needs_context: bool = False
+    near: tuple[str, ...] = ()
     has_case: bool = False
 
 
@@ -32,10 +38,7 @@ class Entry(Struct, frozen=True):
 def entries() -> tuple[Entry, ...]:
     """The list as it stands in `terms.toml`."""
     return tuple(
-        Entry(term["names"][0], tuple(term["names"]), category, term["standard"], term.get("context", False), term.get("case", False))
-        for category, group in _table().items()
-        if isinstance(group, dict)
-        for term in group["terms"]
+        _entry(category, **term) for category, group in _table().items() if isinstance(group, dict) for term in group["terms"]
     )
 
 
@@ -50,8 +53,41 @@ def chinese_names() -> list[str]:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """`name` and what a space more or a hyphen less makes of it: S 盒, Diffie Hellman, public-key."""
-    yield from dict.fromkeys((name, _SCRIPT_CHANGE.sub(" ", name), _HYPHEN.sub(" ", name), _GAP.sub("-", name, count=1)))
+    """`name` first, then every other way of writing it: other words for its parts, a space or a hyphen more or less, a plural."""
+    seen = {}
+    for spelling in (one for word in _reworded(name) for one in _respelled(word)):
+        seen[spelling] = None
+    yield from seen
+
+
+def _reworded(name: str) -> list[str]:
+    """A Chinese name with other words for its parts: 杂凑 and 哈希, 消息 and 报文. A name that is such a word itself stays: it may be ordinary."""
+    words = [name]
+    if not _ANY_HAN.search(name):
+        return words
+    for group in _table()["same"]:
+        if name not in group:
+            words += [word.replace(old, new) for word in words for old in group if old in word for new in group if new != old]
+    return words
+
+
+def _respelled(name: str) -> Iterator[str]:
+    """S 盒, Diffie Hellman, public-key, premaster secret, Vigenere, cipher suites."""
+    for spelling in (name, _plain(name)):
+        yield from (spelling, _SCRIPT_CHANGE.sub(" ", spelling), _GAP.sub("-", spelling, count=1), _GAP.sub("-", spelling))
+        yield from (_HYPHEN.sub(" ", spelling), _JOINED.sub("", spelling))
+        yield from (_HAN_HYPHEN.sub(dash, spelling) for dash in "—·")
+        if spelling[-1].isascii() and len(spelling) > 4:
+            yield from (plural for ending, more in _PLURALS if (plural := ending.sub(more, spelling)) != spelling)
+
+
+def _plain(name: str) -> str:
+    """Without accents."""
+    return "".join(character for character in unicodedata.normalize("NFD", name) if not unicodedata.combining(character))
+
+
+def _entry(category: str, names: list[str], standard: str, context: bool | list[str] = False, case: bool = False) -> Entry:
+    return Entry(names[0], tuple(names), category, standard, bool(context), () if context is True or not context else tuple(context), case)
 
 
 @functools.cache

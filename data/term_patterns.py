@@ -21,6 +21,15 @@ _SSH = (
 """Algorithms as SSH names them (RFC 4253 and what OpenSSH added)."""
 _JOSE = r"(?:RS|ES|PS|HS)(?:256|384|512)|A(?:128|192|256)(?:GCM|KW|GCMKW|CBC-HS(?:256|384|512))|ECDH-ES(?:\+A\d{3}KW)?|RSA-OAEP-256"
 """Algorithms as JSON Web Algorithms (RFC 7518) name them."""
+_WITH = (
+    r"(?:SM[23]|SHA3?[-_]?\d{1,3}(?:[-_/]\d{3})?|MD[245]|RIPEMD-?160|RAW|NONE|(?i:HMAC|ECDSA|RSA|EdDSA|DSA|PBKDF2|PBE))[-_]?[Ww](?i:ith)[-_]?"
+    r"(?:SM[234]|(?i:HMAC|PRF)?[-_]?SHA3?[-_]?\d{1,3}|(?i:HMAC)[-_]?(?:SM3|MD5)|MD5|(?:RSA|ECDSA|DSA|EdDSA)(?:Encryption)?|AES|DES|3DES)"
+    r"(?:(?i:and)(?:MGF1|[A-Za-z]*DES|RC[24]|AES|[0-9]+bit[-A-Z0-9]*))*|(?i:HMAC)(?:SM3|MD5|SHA[-_]?\d{1,3})"
+)
+"""Algorithms combined as Java, OpenSSL and X.509 name them: SHA256withRSA, PBKDF2WithHmacSHA256, hmacSHA1."""
+_CIPHER_TEXT = rf"(?:AES|DES|DESede|3DES|SM4|SM2|RSA|RC4|Blowfish|ChaCha20)(?:_\d{{3}})?/(?:{_MODES}|NONE|None)/[A-Za-z0-9]+(?:-[0-9]+And[A-Za-z0-9]+)?"
+"""Transformations as Java names them: AES/CBC/PKCS5Padding."""
+_VERSION = r"(?:D?TLS|SSL|TLCP)(?:[ -]?[vV] ?\d(?:[._]\d)?|[ -]?\d\.\d)"
 _PATTERNS = {
     "standard": (
         r"(?:GB|GM|JR|GA|YD|DL)\s?/\s?[TZ]\s?\d{4,5}(?:\.\d{1,2})?(?:\s?[-—]{1,2}\s?(?:19|20)\d{2})?"
@@ -37,7 +46,7 @@ _PATTERNS = {
     ),
     "algorithm": (
         r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+)+"
-        r"|(?:SM[23]|SHA-?\d{1,3}|MD5|(?i:ECDSA|RSA|DSA))-?[Ww]ith-?(?:SM[23]|SHA-?\d{1,3}|(?:RSA|ECDSA|DSA)(?:Encryption)?)"
+        rf"|{_WITH}|{_CIPHER_TEXT}"
         r"|(?:ECDHE|ECC|IBSDH|IBC|RSA)-SM[14]-(?:CBC|GCM)-(?:SM3|SHA1|SHA256)"
         rf"|(?i:SM[1-9](?:[-_](?:{_MODES}|MAC|HMAC))?"
         rf"|(?:AES|Camellia|ARIA)[-_]?(?:128|192|256)(?:[-_](?:{_MODES}))?"
@@ -46,11 +55,13 @@ _PATTERNS = {
         r"|SHA3?[-_]?(?:224|256|384|512)(?:/(?:224|256))?"
         r"|HMAC[-_](?:SM3|MD5|SHA[-_]?(?:1|224|256|384|512))"
         r"|HKDF[-_](?:SM3|SHA[-_]?(?:1|224|256|384|512))|cSHAKE(?:128|256)|KMAC(?:XOF)?(?:128|256)"
-        r"|ML-KEM-(?:512|768|1024)|ML-DSA-(?:44|65|87)|Kyber(?:512|768|1024)|Falcon-(?:512|1024)|HQC-(?:128|192|256)"
+        r"|ML-?KEM-?(?:512|768|1024)|ML-?DSA-?(?:44|65|87)|Kyber-?(?:512|768|1024)|Dilithium-?[235]|Falcon-?(?:512|1024)"
+        r"|HQC-?(?:128|192|256)|FrodoKEM-?(?:640|976|1344)|SPHINCS\+?-(?:SHA2|SHAKE)-(?:128|192|256)[sf]"
         r"|SLH-DSA-(?:SHA2|SHAKE)-(?:128|192|256)[sf]"
         r"|(?:DH|FFDHE|MODP)-?(?:1024|2048|3072|4096|6144|8192)"
-        r"|(?:TLS|SSL)\s?v?[123]\.[0-3])"
+        r"|EC-?(?:256|384|521)|(?:ECDSA|ECDH|P)-?(?:224|256|384|521))"
     ),
+    "protocol": _VERSION,
     "interface": r"(?:SDF|SKF|SAF|CKM|CKA|CKO|EVP)_[A-Za-z0-9_]+",
     "hex": r"0x[0-9A-Fa-f]{2,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
     "base64": (
@@ -98,6 +109,8 @@ def find_patterns(flat: str) -> Iterator[Pattern]:
             name = _standard_name(match[0]) if category == "standard" else match[0]
             if category == "algorithm" and name.islower():
                 name = name.upper()
+            elif category == "protocol":
+                name = _version_name(name)
             yield Pattern(match.start(), match.end(), name, category, name if category == "standard" else "")
 
 
@@ -145,3 +158,9 @@ def _standard_name(text: str) -> str:
     text = re.sub(r"^PKCS\s?#?", "PKCS#", re.sub(r"^FIPS\s?PUB", "FIPS", text))
     text = re.sub(r"^([A-Z/]+?)\s?(?=\d)", r"\1 ", text)
     return f"NIST {text}" if text.startswith("SP") else text
+
+
+def _version_name(text: str) -> str:
+    """TLS 1.2 for TLSv1.2, SSL 3.0 for SSLv3."""
+    digits = re.findall(r"\d", text)
+    return f"{re.split('[^A-Z]', text)[0]} {digits[0]}.{digits[1] if len(digits) > 1 else 0}"

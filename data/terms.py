@@ -6,8 +6,8 @@ Offsets are those of the text as given. Counting over a data set is `data.term_r
 
 import functools
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import ahocorasick
@@ -17,16 +17,19 @@ from data.term_list import Entry, entries, ordinary_words, spellings
 from data.term_patterns import find_named, find_patterns
 
 _FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
-_FLAT |= {0x3000: 0x20} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
-"""Full-width forms that occur in names, and the many hyphens, each as its ASCII character."""
+_FLAT |= {0x3000: 0x20, 0x2019: 0x27} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
+"""Full-width forms that occur in names, the many hyphens and the typographic apostrophe, each as its ASCII character."""
 _NOT_FLAT = re.compile(f"[{''.join(map(re.escape, map(chr, _FLAT)))}]")
 
 NEAR = 150
-"""Characters within which another term makes a term of a name that is also an ordinary word (signature, challenge)."""
-NEAR_DOUBTFUL = 40
-"""The same where the other is such a name itself: collision and preimage in one sentence."""
+"""Characters within which a sure term makes a term of a name that is also an ordinary word (signature, challenge)."""
 VALUES = ("hex", "base64")
 """Categories that are values, not terms: nobody counts them, and they make a term of no other word."""
+_ALGORITHMS = ("symmetric", "public_key", "guomi", "signature", "hash", "mac", "key_management", "post_quantum", "algorithm")
+_TAILS = {"attack": re.compile(" ?攻击")} | dict.fromkeys(_ALGORITHMS, re.compile(" ?算法"))
+"""What belongs to a name of its category when it follows: SHA-256 算法, POODLE 攻击."""
+_JOINTS = ("-", "-with-", "-With-")
+"""What makes one name of two: PBKDF2-HMAC-SM3."""
 
 
 class Term(Struct, frozen=True):
@@ -47,6 +50,7 @@ class _Match(NamedTuple):
     category: str
     standard: str
     needs_context: bool = False
+    near: tuple[str, ...] = ()
 
 
 class _Spelling(NamedTuple):
@@ -67,7 +71,7 @@ def find_terms(text: str) -> list[Term]:
     # SM2 攻击 is two terms, because SM2 is one; in Raccoon 攻击 only the whole is.
     known = {one.start for one in found}
     found += [_Match(*pattern, needs_context=True) for pattern in find_named(flat) if pattern.start not in known]
-    kept = _near_others(_leftmost_longest(found))
+    kept = _near_others(_combined(flat, _leftmost_longest(found)))
     return [Term(text[one.start : one.end], one.start, one.end, one.name, one.category, one.standard) for one in kept]
 
 
@@ -80,33 +84,45 @@ def _leftmost_longest(found: list[_Match]) -> list[_Match]:
     return kept
 
 
+def _combined(flat: str, found: list[_Match]) -> list[_Match]:
+    """With what makes a longer name of one or of two: PBKDF2-HMAC-SM3, SHA-256 算法."""
+    kept: list[_Match] = []
+    for one in found:
+        if (tail := _TAILS.get(one.category)) and (more := tail.match(flat, one.end)):
+            one = one._replace(end=more.end())
+        if kept and one.start < kept[-1].end:
+            continue
+        if kept and flat[kept[-1].end : one.start] in _JOINTS and _joins(flat, kept[-1], one):
+            start = kept.pop().start
+            one = _Match(start, one.end, flat[start : one.end], "algorithm", "")
+        kept.append(one)
+    return kept
+
+
+def _joins(flat: str, one: _Match, other: _Match) -> bool:
+    return (
+        one.category not in (*VALUES, "standard")
+        and other.category not in VALUES
+        and not (one.needs_context and other.needs_context)
+        and flat[one.start : other.end].isascii()
+    )
+
+
 def _near_others(found: list[_Match]) -> list[_Match]:
-    """Without the names that need another term near them and have none, not even another such name."""
+    """Without the names that need a sure term near them and have none."""
     if not any(one.needs_context for one in found):
         return found
-    sure = [one.start for one in found if not one.needs_context and one.category not in VALUES]
-    doubtful = [one for one in found if one.needs_context]
-    supported = _beside_others(doubtful) | {one.start for one in doubtful if _is_near(one.start, sure)}
-    return [one for one in found if not one.needs_context or one.start in supported]
+    sure = [one for one in found if not one.needs_context and one.category not in VALUES]
+    places = [one.start for one in sure]
+    return [one for one in found if not one.needs_context or _has_company(one, sure, places)]
 
 
-def _is_near(place: int, others: Sequence[int]) -> bool:
-    after = bisect_left(others, place)
-    return any(abs(other - place) <= NEAR for other in others[max(after - 1, 0) : after + 1])
-
-
-def _beside_others(doubtful: list[_Match]) -> set[int]:
-    """Starts of the matches that have one of another name within `NEAR_DOUBTFUL`, looking both ways once."""
-    found: set[int] = set()
-    for ordered in (doubtful, doubtful[::-1]):
-        other = last = None
-        for one in ordered:
-            if last and last.name != one.name:
-                other = last
-            if other and abs(one.start - other.start) <= NEAR_DOUBTFUL:
-                found.add(one.start)
-            last = one
-    return found
+def _has_company(doubtful: _Match, sure: list[_Match], places: list[int]) -> bool:
+    if not doubtful.near:
+        after = bisect_left(places, doubtful.start)
+        return any(abs(place - doubtful.start) <= NEAR for place in places[max(after - 1, 0) : after + 1])
+    around = sure[bisect_left(places, doubtful.start - NEAR) : bisect_right(places, doubtful.start + NEAR)]
+    return any(word in one.name for one in around for word in doubtful.near)
 
 
 def _listed(flat: str) -> Iterator[_Match]:
@@ -119,7 +135,7 @@ def _listed(flat: str) -> Iterator[_Match]:
         if entry is None:
             inside.update(range(start + 1, end))
         elif whole := _whole_word_end(flat, start, end, spelling) if spelling.has_latin_end else end:
-            matches.append(_Match(start, whole, entry.name, entry.category, entry.standard, entry.needs_context))
+            matches.append(_Match(start, whole, entry.name, entry.category, entry.standard, entry.needs_context, entry.near))
     return (one for one in matches if one.start not in inside and one.end not in inside)
 
 
@@ -152,16 +168,26 @@ def _whole_word_end(flat: str, start: int, end: int, spelling: _Spelling) -> int
 @functools.cache
 def _automaton() -> ahocorasick.Automaton:
     automaton = ahocorasick.Automaton()
-    for word in ordinary_words():
-        automaton.add_word(_as_bytes(word), _Spelling(word, None, False, False, False))
+    for key, spelling in _spelled().items():
+        automaton.add_word(_as_bytes(key), spelling)
+    automaton.make_automaton()
+    return automaton
+
+
+def _spelled() -> dict[str, _Spelling]:
+    """Every way of writing every name, in lower case. What the list itself says comes before what follows from it."""
+    spelled = {word: _Spelling(word, None, False, False, False) for word in ordinary_words()}
+    spelled |= {_lowered(name): _spelling(name, entry) for entry in entries() for name in entry.names}
     for entry in entries():
         for name in entry.names:
             for text in spellings(name):
-                takes_plural = len(text) > 4 and text[-1].isascii() and text[-1].islower() and not text.endswith("s")
-                has_case, has_latin_end = entry.has_case or _needs_case(text), _is_latin(text[0]) or _is_latin(text[-1])
-                automaton.add_word(_as_bytes(_lowered(text)), _Spelling(text, entry, has_case, takes_plural, has_latin_end))
-    automaton.make_automaton()
-    return automaton
+                spelled.setdefault(_lowered(text), _spelling(text, entry))
+    return spelled
+
+
+def _spelling(text: str, entry: Entry) -> _Spelling:
+    takes_plural = len(text) > 4 and text[-1].isascii() and text[-1].islower() and not text.endswith("s")
+    return _Spelling(text, entry, entry.has_case or _needs_case(text), takes_plural, _is_latin(text[0]) or _is_latin(text[-1]))
 
 
 def _as_bytes(text: str) -> str:
