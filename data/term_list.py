@@ -3,7 +3,7 @@
 import functools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tomli
@@ -14,7 +14,7 @@ _SCRIPT_CHANGE = re.compile("(?<=[A-Za-z0-9])(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9
 _HYPHEN, _GAP = re.compile("(?<=[A-Za-z\u4e00-\u9fff])-(?=[A-Za-z\u4e00-\u9fff])"), re.compile("(?<=[a-z]) (?=[a-z])")
 _HAN_HYPHEN = re.compile("(?<=[\u4e00-\u9fff])-(?=[\u4e00-\u9fff])")
 _JOINED = re.compile("(?<=[A-Za-z]{3})-(?=[A-Za-z]{3})|(?<=[\u4e00-\u9fff])-(?=[\u4e00-\u9fff])")
-_HAN, _ANY_HAN = re.compile("[\u4e00-\u9fd5]{2,}"), re.compile("[\u4e00-\u9fff]")
+_HAN, _ONLY_HAN = re.compile("[\u4e00-\u9fd5]{2,}"), re.compile("[\u4e00-\u9fff]+")
 _PLURALS = ((re.compile("(?<=[a-z][b-df-hj-np-tv-xz])y$"), "ies"), (re.compile("(?<=[a-z](?:ch|sh|.s|.x))$"), "es"))
 
 
@@ -37,9 +37,8 @@ class Entry(Struct, frozen=True):
 @functools.cache
 def entries() -> tuple[Entry, ...]:
     """The list as it stands in `terms.toml`."""
-    return tuple(
-        _entry(category, **term) for category, group in _table().items() if isinstance(group, dict) for term in group["terms"]
-    )
+    groups = [(category, group) for category, group in _table().items() if isinstance(group, dict)]
+    return tuple(entry for category, group in groups for entry in _group(category, **group))
 
 
 def ordinary_words() -> tuple[str, ...]:
@@ -54,36 +53,54 @@ def chinese_names() -> list[str]:
 
 def spellings(name: str) -> Iterator[str]:
     """`name` first, then every other way of writing it: other words for its parts, a space or a hyphen more or less, a plural."""
-    seen = {}
-    for spelling in (one for word in _reworded(name) for one in _respelled(word)):
-        seen[spelling] = None
-    yield from seen
+    yield from dict.fromkeys(spelling for word in _reworded(name) for spelling in _respelled(word))
 
 
 def _reworded(name: str) -> list[str]:
-    """A Chinese name with other words for its parts: 杂凑 and 哈希, 消息 and 报文. A name that is such a word itself stays: it may be ordinary."""
+    """A Chinese name with other words for its parts: 杂凑, 哈希. One that is such a word itself stays: it may be ordinary."""
     words = [name]
-    if not _ANY_HAN.search(name):
+    if name.isascii():
         return words
-    for group in _table()["same"]:
-        if name not in group:
-            words += [word.replace(old, new) for word in words for old in group if old in word for new in group if new != old]
+    for old in dict.fromkeys(_same_words().findall(name)):
+        others = _table_of_same()[old]
+        if name not in others:
+            words += [word.replace(old, new) for word in words for new in others if new != old]
     return words
 
 
 def _respelled(name: str) -> Iterator[str]:
     """S 盒, Diffie Hellman, public-key, premaster secret, Vigenere, cipher suites."""
-    for spelling in (name, _plain(name)):
+    yield name
+    if _ONLY_HAN.fullmatch(name):
+        return
+    for spelling in dict.fromkeys((name, _plain(name))):
         yield from (spelling, _SCRIPT_CHANGE.sub(" ", spelling), _GAP.sub("-", spelling, count=1), _GAP.sub("-", spelling))
-        yield from (_HYPHEN.sub(" ", spelling), _JOINED.sub("", spelling))
-        yield from (_HAN_HYPHEN.sub(dash, spelling) for dash in "—·")
+        if "-" in spelling:
+            yield from (_HYPHEN.sub(" ", spelling), _JOINED.sub("", spelling))
+            yield from (_HAN_HYPHEN.sub(dash, spelling) for dash in "—·")
         if spelling[-1].isascii() and len(spelling) > 4:
             yield from (plural for ending, more in _PLURALS if (plural := ending.sub(more, spelling)) != spelling)
 
 
 def _plain(name: str) -> str:
     """Without accents."""
-    return "".join(character for character in unicodedata.normalize("NFD", name) if not unicodedata.combining(character))
+    return name if name.isascii() else "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
+
+
+@functools.cache
+def _table_of_same() -> dict[str, list[str]]:
+    return {word: group for group in _table()["same"] for word in group}
+
+
+@functools.cache
+def _same_words() -> re.Pattern[str]:
+    return re.compile("|".join(sorted(map(re.escape, _table_of_same()), key=len, reverse=True)))
+
+
+def _group(category: str, terms: list[dict], alone: Sequence[str] = (), alone_in_context: Sequence[str] = ()) -> Iterator[Entry]:
+    yield from (_entry(category, **term) for term in terms)
+    yield from (Entry(name, (name,), category, "") for name in alone)
+    yield from (Entry(name, (name,), category, "", needs_context=True) for name in alone_in_context)
 
 
 def _entry(category: str, names: list[str], standard: str, context: bool | list[str] = False, case: bool = False) -> Entry:

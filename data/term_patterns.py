@@ -27,7 +27,9 @@ _WITH = (
     r"(?:(?i:and)(?:MGF1|[A-Za-z]*DES|RC[24]|AES|[0-9]+bit[-A-Z0-9]*))*|(?i:HMAC)(?:SM3|MD5|SHA[-_]?\d{1,3})"
 )
 """Algorithms combined as Java, OpenSSL and X.509 name them: SHA256withRSA, PBKDF2WithHmacSHA256, hmacSHA1."""
-_CIPHER_TEXT = rf"(?:AES|DES|DESede|3DES|SM4|SM2|RSA|RC4|Blowfish|ChaCha20)(?:_\d{{3}})?/(?:{_MODES}|NONE|None)/[A-Za-z0-9]+(?:-[0-9]+And[A-Za-z0-9]+)?"
+_TRANSFORMATION = (
+    rf"(?:AES|DES|DESede|3DES|SM4|SM2|RSA|RC4|Blowfish|ChaCha20)(?:_\d{{3}})?/(?:{_MODES}|NONE|None)/[A-Za-z0-9]+(?:-\d+And[A-Za-z0-9]+)?"
+)
 """Transformations as Java names them: AES/CBC/PKCS5Padding."""
 _VERSION = r"(?:D?TLS|SSL|TLCP)(?:[ -]?[vV] ?\d(?:[._]\d)?|[ -]?\d\.\d)"
 _PATTERNS = {
@@ -46,7 +48,7 @@ _PATTERNS = {
     ),
     "algorithm": (
         r"(?:TLS|ECDHE|ECC|IBC|IBSDH|RSA)(?:_[A-Z0-9]+)+"
-        rf"|{_WITH}|{_CIPHER_TEXT}"
+        rf"|{_WITH}|{_TRANSFORMATION}"
         r"|(?:ECDHE|ECC|IBSDH|IBC|RSA)-SM[14]-(?:CBC|GCM)-(?:SM3|SHA1|SHA256)"
         rf"|(?i:SM[1-9](?:[-_](?:{_MODES}|MAC|HMAC))?"
         rf"|(?:AES|Camellia|ARIA)[-_]?(?:128|192|256)(?:[-_](?:{_MODES}))?"
@@ -83,7 +85,9 @@ _NAME = re.compile(
     rf"(?<![A-Za-z0-9_-])(?!(?:{_NO_AUTHORS})(?![A-Za-z]))(?:[A-Z][A-Za-z0-9+]+(?:[-–][A-Z][A-Za-z0-9]+)*\s?"
     rf"(?:{'|'.join(f'(?P<{kind}>{words})' for kind, words in _NAMED.items())})|[A-Z][a-z]+(?:[-–][A-Z][a-z]+)+\s?(?P<algorithm>{_PAIRED}))"
 )
-_SCANNER = re.compile("|".join(rf"(?P<{name}>(?<![A-Za-z0-9_])(?:{pattern})(?![A-Za-z0-9_]))" for name, pattern in _PATTERNS.items()))
+_NAMED_END = re.compile(rf"[A-Za-z0-9+]\s?(?:{'|'.join(_NAMED.values())})|[-–][A-Z][a-z]+\s?(?:{_PAIRED})")
+"""How each of them ends, which few texts hold."""
+_SCANNER = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _PATTERNS.items())})(?![A-Za-z0-9_])")
 _RUN, _TOKEN, _MARK, _LETTER = re.compile("[ -~—]{3,}"), re.compile("[^ ]+"), re.compile("[0-9_]"), re.compile("[A-Za-z]")
 _SHORT = 80
 """Runs up to this length are scanned whole."""
@@ -91,17 +95,22 @@ _BEFORE, _AFTER = 3, 2
 """Tokens around one with a digit or underscore that may belong to the same term: `GB / T 39786 - 2021`, `NIST SP 800-38D`."""
 
 
-class Pattern(NamedTuple):
-    """name: the one way of writing it.  standard: for a standard its own name, else ''."""
+class Match(NamedTuple):
+    """What may be a term.  name: the one way of writing it.  standard: where it is defined, '' if nowhere; for a standard its own name.
+
+    needs_context, near: as those of an entry of the list.
+    """
 
     start: int
     end: int
     name: str
     category: str
-    standard: str
+    standard: str = ""
+    needs_context: bool = False
+    near: tuple[str, ...] = ()
 
 
-def find_patterns(flat: str) -> Iterator[Pattern]:
+def find_patterns(flat: str) -> Iterator[Match]:
     """What the patterns find in a half-width text, in order, the longest first where several start."""
     for start, end in _windows(flat):
         for match in _SCANNER.finditer(flat, start, end):
@@ -111,15 +120,15 @@ def find_patterns(flat: str) -> Iterator[Pattern]:
                 name = name.upper()
             elif category == "protocol":
                 name = _version_name(name)
-            yield Pattern(match.start(), match.end(), name, category, name if category == "standard" else "")
+            yield Match(match.start(), match.end(), name, category, name if category == "standard" else "")
 
 
-def find_named(flat: str) -> Iterator[Pattern]:
+def find_named(flat: str) -> Iterator[Match]:
     """What is called after its authors or by a word of its own: X 攻击, X 曲线, X-Y 算法. New ones come too fast for any list."""
-    if flat.isascii():
+    if not _NAMED_END.search(flat):
         return
     for match in _NAME.finditer(flat):
-        yield Pattern(match.start(), match.end(), match[0].replace(" ", ""), match.lastgroup or "", "")
+        yield Match(match.start(), match.end(), match[0].replace(" ", ""), match.lastgroup or "", "", needs_context=True)
 
 
 def _windows(flat: str) -> Iterator[tuple[int, int]]:

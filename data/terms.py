@@ -8,31 +8,36 @@ import functools
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from string import ascii_letters, digits
 from typing import NamedTuple
 
 import ahocorasick
 from msgspec import Struct
 
 from data.term_list import Entry, entries, ordinary_words, spellings
-from data.term_patterns import find_named, find_patterns
+from data.term_patterns import Match, find_named, find_patterns
 
 _FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _FLAT |= {0x3000: 0x20, 0x2019: 0x27} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
 """Full-width forms that occur in names, the many hyphens and the typographic apostrophe, each as its ASCII character."""
 _NOT_FLAT = re.compile(f"[{''.join(map(re.escape, map(chr, _FLAT)))}]")
 
+_LATIN = frozenset(f"{ascii_letters}{digits}_")
+"""What a Latin word holds."""
+
 NEAR = 150
 """Characters within which a sure term makes a term of a name that is also an ordinary word (signature, challenge)."""
 VALUES = ("hex", "base64")
 """Categories that are values, not terms: nobody counts them, and they make a term of no other word."""
 _ALGORITHMS = ("symmetric", "public_key", "guomi", "signature", "hash", "mac", "key_management", "post_quantum", "algorithm")
-_TAILS = {"attack": re.compile(" ?攻击")} | dict.fromkeys(_ALGORITHMS, re.compile(" ?算法"))
+_TAILS = {"attack": "攻击"} | dict.fromkeys(_ALGORITHMS, "算法")
 """What belongs to a name of its category when it follows: SHA-256 算法, POODLE 攻击."""
 _JOINTS = ("-", "-with-", "-With-")
+_LONGEST_JOINT = max(map(len, _JOINTS))
 """What makes one name of two: PBKDF2-HMAC-SM3."""
 
 
-class Term(Struct, frozen=True):
+class Term(Struct, frozen=True, gc=False):
     """text: as it stands at [start, end).  name: the one name of the term.  standard: where it is defined, '' if nowhere."""
 
     text: str
@@ -43,21 +48,12 @@ class Term(Struct, frozen=True):
     standard: str = ""
 
 
-class _Match(NamedTuple):
-    start: int
-    end: int
-    name: str
-    category: str
-    standard: str
-    needs_context: bool = False
-    near: tuple[str, ...] = ()
-
-
 class _Spelling(NamedTuple):
     """entry: None for an ordinary word.  has_case: it counts only as written here.  takes_plural: an English s may follow.
     has_latin_end: it starts or ends with a letter that a longer word could hold."""
 
     text: str
+    length: int
     entry: Entry | None
     has_case: bool
     takes_plural: bool
@@ -67,39 +63,42 @@ class _Spelling(NamedTuple):
 def find_terms(text: str) -> list[Term]:
     """The terms of a text in order, none overlapping another; where several could start, the longest."""
     flat = text.translate(_FLAT) if not text.isascii() and _NOT_FLAT.search(text) else text
-    found = [*_listed(flat), *(_Match(*pattern) for pattern in find_patterns(flat))]
-    # SM2 攻击 is two terms, because SM2 is one; in Raccoon 攻击 only the whole is.
-    known = {one.start for one in found}
-    found += [_Match(*pattern, needs_context=True) for pattern in find_named(flat) if pattern.start not in known]
-    kept = _near_others(_combined(flat, _leftmost_longest(found)))
+    found = [*_listed(flat), *find_patterns(flat)]
+    if named := list(find_named(flat)):
+        # SM2 攻击 is two terms, because SM2 is one; in Raccoon 攻击 only the whole is.
+        known = {one.start for one in found}
+        found += [one for one in named if one.start not in known]
+    kept = _near_others(_leftmost_longest(flat, found))
     return [Term(text[one.start : one.end], one.start, one.end, one.name, one.category, one.standard) for one in kept]
 
 
-def _leftmost_longest(found: list[_Match]) -> list[_Match]:
+def _leftmost_longest(flat: str, found: list[Match]) -> list[Match]:
+    """None overlapping another, each with what makes a longer name of it or of two: SHA-256 算法, PBKDF2-HMAC-SM3."""
     found.sort(key=lambda one: (one.start, -one.end))
-    kept: list[_Match] = []
-    for one in found:
-        if not kept or one.start >= kept[-1].end:
-            kept.append(one)
-    return kept
-
-
-def _combined(flat: str, found: list[_Match]) -> list[_Match]:
-    """With what makes a longer name of one or of two: PBKDF2-HMAC-SM3, SHA-256 算法."""
-    kept: list[_Match] = []
-    for one in found:
-        if (tail := _TAILS.get(one.category)) and (more := tail.match(flat, one.end)):
-            one = one._replace(end=more.end())
-        if kept and one.start < kept[-1].end:
+    kept: list[Match] = []
+    last = 0
+    for match in found:
+        if match.start < last:
             continue
-        if kept and flat[kept[-1].end : one.start] in _JOINTS and _joins(flat, kept[-1], one):
+        one = _with_tail(flat, match)
+        if kept and one.start - last <= _LONGEST_JOINT and flat[last : one.start] in _JOINTS and _joins(flat, kept[-1], one):
             start = kept.pop().start
-            one = _Match(start, one.end, flat[start : one.end], "algorithm", "")
+            one = Match(start, one.end, flat[start : one.end], "algorithm")
         kept.append(one)
+        last = one.end
     return kept
 
 
-def _joins(flat: str, one: _Match, other: _Match) -> bool:
+def _with_tail(flat: str, one: Match) -> Match:
+    tail = _TAILS.get(one.category)
+    if not tail:
+        return one
+    if flat.startswith(tail, one.end):
+        return one._replace(end=one.end + len(tail))
+    return one._replace(end=one.end + 1 + len(tail)) if flat.startswith(f" {tail}", one.end) else one
+
+
+def _joins(flat: str, one: Match, other: Match) -> bool:
     return (
         one.category not in (*VALUES, "standard")
         and other.category not in VALUES
@@ -108,35 +107,34 @@ def _joins(flat: str, one: _Match, other: _Match) -> bool:
     )
 
 
-def _near_others(found: list[_Match]) -> list[_Match]:
+def _near_others(found: list[Match]) -> list[Match]:
     """Without the names that need a sure term near them and have none."""
-    if not any(one.needs_context for one in found):
-        return found
     sure = [one for one in found if not one.needs_context and one.category not in VALUES]
     places = [one.start for one in sure]
     return [one for one in found if not one.needs_context or _has_company(one, sure, places)]
 
 
-def _has_company(doubtful: _Match, sure: list[_Match], places: list[int]) -> bool:
+def _has_company(doubtful: Match, sure: list[Match], places: list[int]) -> bool:
+    after = bisect_left(places, doubtful.start)
     if not doubtful.near:
-        after = bisect_left(places, doubtful.start)
-        return any(abs(place - doubtful.start) <= NEAR for place in places[max(after - 1, 0) : after + 1])
-    around = sure[bisect_left(places, doubtful.start - NEAR) : bisect_right(places, doubtful.start + NEAR)]
+        is_before = after > 0 and doubtful.start - places[after - 1] <= NEAR
+        return is_before or (after < len(places) and places[after] - doubtful.start <= NEAR)
+    around = sure[bisect_left(places, doubtful.start - NEAR) : bisect_right(places, doubtful.start + NEAR, after)]
     return any(word in one.name for one in around for word in doubtful.near)
 
 
-def _listed(flat: str) -> Iterator[_Match]:
+def _listed(flat: str) -> list[Match]:
     """Matches of listed names, Latin ones only as whole words, none across an ordinary word."""
-    matches: list[_Match] = []
+    matches: list[Match] = []
     inside: set[int] = set()
     """Places between two characters of an ordinary word: a match that starts or ends there tears it apart."""
     for start, end, spelling in _occurrences(_lowered(flat)):
         entry = spelling.entry
         if entry is None:
             inside.update(range(start + 1, end))
-        elif whole := _whole_word_end(flat, start, end, spelling) if spelling.has_latin_end else end:
-            matches.append(_Match(start, whole, entry.name, entry.category, entry.standard, entry.needs_context, entry.near))
-    return (one for one in matches if one.start not in inside and one.end not in inside)
+        elif not spelling.has_latin_end or (end := _whole_word_end(flat, start, end, spelling)):
+            matches.append(Match(start, end, entry.name, entry.category, entry.standard, entry.needs_context, entry.near))
+    return [one for one in matches if one.start not in inside and one.end not in inside] if inside else matches
 
 
 def _occurrences(lowered: str) -> Iterator[tuple[int, int, _Spelling]]:
@@ -147,19 +145,20 @@ def _occurrences(lowered: str) -> Iterator[tuple[int, int, _Spelling]]:
     encoded = lowered.encode("utf-8", "surrogatepass")
     seen = end = 0
     for last, spelling in _automaton().iter(encoded.decode("latin-1")):
-        end += len(encoded[seen : last + 1].decode("utf-8", "surrogatepass"))
-        seen = last + 1
-        yield end - len(spelling.text), end, spelling
+        if last >= seen:
+            end += len(encoded[seen : last + 1].decode("utf-8", "surrogatepass"))
+            seen = last + 1
+        yield end - spelling.length, end, spelling
 
 
 def _whole_word_end(flat: str, start: int, end: int, spelling: _Spelling) -> int:
     """Where the name ends, its plural included; 0 when it is a part of a longer Latin word or in the wrong case."""
     if spelling.has_case and flat[start:end] != spelling.text:
         return 0
-    if start and _is_latin(flat[start]) and _is_latin(flat[start - 1]):
+    if start and flat[start] in _LATIN and flat[start - 1] in _LATIN:
         return 0
-    if _is_latin(flat[end - 1]) and _is_latin(flat[end : end + 1]):
-        if not (spelling.takes_plural and flat[end] == "s" and not _is_latin(flat[end + 1 : end + 2])):
+    if flat[end - 1] in _LATIN and flat[end : end + 1] in _LATIN:
+        if not (spelling.takes_plural and flat[end] == "s" and flat[end + 1 : end + 2] not in _LATIN):
             return 0
         end += 1
     return end
@@ -176,7 +175,7 @@ def _automaton() -> ahocorasick.Automaton:
 
 def _spelled() -> dict[str, _Spelling]:
     """Every way of writing every name, in lower case. What the list itself says comes before what follows from it."""
-    spelled = {word: _Spelling(word, None, False, False, False) for word in ordinary_words()}
+    spelled = {word: _Spelling(word, len(word), None, False, False, False) for word in ordinary_words()}
     spelled |= {_lowered(name): _spelling(name, entry) for entry in entries() for name in entry.names}
     for entry in entries():
         for name in entry.names:
@@ -187,7 +186,7 @@ def _spelled() -> dict[str, _Spelling]:
 
 def _spelling(text: str, entry: Entry) -> _Spelling:
     takes_plural = len(text) > 4 and text[-1].isascii() and text[-1].islower() and not text.endswith("s")
-    return _Spelling(text, entry, entry.has_case or _needs_case(text), takes_plural, _is_latin(text[0]) or _is_latin(text[-1]))
+    return _Spelling(text, len(text), entry, entry.has_case or _needs_case(text), takes_plural, text[0] in _LATIN or text[-1] in _LATIN)
 
 
 def _as_bytes(text: str) -> str:
@@ -204,7 +203,3 @@ def _lowered(text: str) -> str:
 def _needs_case(name: str) -> bool:
     """Short Latin names are words in lower case: "des", "mac", "ssl" in an address."""
     return len(name) <= 3 and name.isascii() and name.isalpha() and name.isupper()
-
-
-def _is_latin(character: str) -> bool:
-    return character.isascii() and (character.isalnum() or character == "_") if character else False
