@@ -52,8 +52,10 @@ SENTENCES = {
     "taken_fsdp2_faster": "sharded over {gpus} GPUs, the weights leave room to keep activations: {time} a step, while whole weights on"
                           " each would mean recomputing ({other})",
     "taken_cpu": "one process on the CPU's threads: no NVIDIA GPU can be used here",
-    "taken_ddp": "it fits on each GPU ({peak_gib:.1f} GiB), so {gpus} processes{nodes} share the {rows} rows of a step and exchange only"
+    "taken_ddp": "it fits on each GPU ({peak_gib:.1f} GiB), so {gpus} processes share the {rows} rows of a step and exchange only"
                  " the adapters' gradients",
+    "taken_ddp_nodes": "it fits on each GPU ({peak_gib:.1f} GiB), so {gpus} processes on {nodes} machines share the {rows} rows of a step"
+                       " and exchange only the adapters' gradients",
     "taken_fsdp2": "weights in {precision} fit only sharded ({peak_gib:.1f} GiB on each of {gpus} GPUs), and {gbs:.0f} GB/s"
                             " between them carry that about as fast as 4-bit weights would train",
     "taken_nf4": "weights in {precision} do not fit or would wait for the links; in 4 bits they fit on every device ({gpus} used,"

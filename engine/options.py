@@ -65,14 +65,21 @@ class Case:
 
 @dataclass(frozen=True)
 class Group:
-    """Equal processes: the GPUs of each machine, in the order of the ranks, and the machines. () stands for the CPU."""
+    """Equal processes: the GPUs of each machine, in the order of the ranks, and the machines. () stands for the CPU, which `processes` of
+    each machine share."""
 
     gpus: tuple[Gpu, ...]
     num_nodes: int = 1
+    processes: int = 1
+
+    @property
+    def on_each(self) -> int:
+        """Processes on each machine."""
+        return len(self.gpus) or self.processes
 
     @property
     def size(self) -> int:
-        return max(1, len(self.gpus)) * self.num_nodes
+        return self.on_each * self.num_nodes
 
     @property
     def cards_differ(self) -> bool:
@@ -155,7 +162,7 @@ def certainty_of(machine: Machine, gpu: Gpu | None) -> Certainty:
 def available_gib(machine: Machine, group: Group) -> float:
     """Free memory of the process that has least."""
     if not group.gpus:
-        return machine.memory.available_gib / group.size
+        return machine.memory.available_gib / group.on_each
     return min(gpu.vram_free_gib or 0.0 for gpu in group.gpus)
 
 
@@ -190,7 +197,7 @@ def _best_group(case: Case) -> Group:
     gpus, asked = best_first(case.machine, case.precision), case.config.parallel
     nodes = max(case.machine.num_nodes, asked.num_nodes)
     if not gpus:
-        return Group((), max(1, asked.num_gpus) * nodes)
+        return Group((), nodes, max(1, asked.num_gpus))
     if asked.num_gpus or asked.num_nodes > 1 or asked.strategy in ("ddp", "fsdp2"):
         return Group(tuple(gpus[: asked.num_gpus or len(gpus)]), asked.num_nodes)
     alike = [gpu for gpu in gpus if gpu.name == gpus[0].name]
@@ -272,7 +279,7 @@ def _why_alone(case: Case) -> str:
 
 def _step_s(case: Case, strategy: str, quantization: str, group: Group, fit: Fit) -> float | None:
     """Seconds of one optimiser step."""
-    rates = [speed.gpu_rate(gpu, case.precision) for gpu in group.gpus] or [speed.cpu_rate(case.machine, case.precision)]
+    rates = [speed.gpu_rate(gpu, case.precision) for gpu in group.gpus] or [_share_of_cpu(case, group)]
     if any(rate is None for rate in rates):
         return None
     row = speed.row_s(case.config, case.shape, min(rate for rate in rates if rate), quantization, fit.recomputed_layers)
@@ -292,6 +299,12 @@ def _offloading_s(case: Case, group: Group, fit: Fit) -> float:
         return 0.0
     inputs = fit.recomputed_layers * speed.row_tokens(case.config) * case.shape.hidden_size * BYTES[case.precision]
     return 2 * inputs / 1e9 / _host_gbs(group)
+
+
+def _share_of_cpu(case: Case, group: Group) -> float | None:
+    """FLOP/s of each of the processes that share a CPU's cores."""
+    rate = speed.cpu_rate(case.machine, case.precision)
+    return rate and rate / group.on_each
 
 
 def _host_gbs(group: Group) -> float:

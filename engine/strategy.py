@@ -108,9 +108,8 @@ def _why_taken(case: Case, way: Option, ways: tuple[Option, ...]) -> Note:
             return note("taken_fsdp2_faster", gpus=way.world_size, time=_told(way.step_s), other=_told(whole.step_s))
         return note("taken_fsdp2", precision=case.precision, gpus=way.world_size, peak_gib=way.peak_gib, gbs=way.link_gbs)
     if way.strategy == "ddp":
-        rows = rows_of_a_step(case.config)
-        nodes = f" on {way.num_nodes} machines" if way.num_nodes > 1 else ""
-        return note("taken_ddp", gpus=way.world_size, nodes=nodes, rows=rows, peak_gib=way.peak_gib)
+        facts = {"gpus": way.world_size, "rows": rows_of_a_step(case.config), "peak_gib": way.peak_gib}
+        return note("taken_ddp_nodes", nodes=way.num_nodes, **facts) if way.num_nodes > 1 else note("taken_ddp", **facts)
     code = "taken_single_of_many" if len(case.machine.usable_gpus) > 1 else "taken_single"
     return note(code, gpu=way.gpu_name, peak_gib=way.peak_gib)
 

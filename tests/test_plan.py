@@ -208,7 +208,17 @@ def test_two_processes_on_a_cpu_only_when_asked():
 
     assert make_plan(Config(), SMOL, machine()).world_size == 1
     plan = make_plan(config, SMOL, machine(available=30.0))
-    assert (plan.strategy, plan.world_size, plan.available_gib, plan.gpus) == ("ddp", 2, 15.0, ())
+    assert (plan.strategy, plan.world_size, plan.available_gib, plan.gpus, plan.num_nodes) == ("ddp", 2, 15.0, (), 1)
+
+
+def test_processes_that_share_a_cpu_are_not_faster_than_one():
+    """The same cores work, so one process stays the recommendation, and the one asked for says that it was."""
+    config = msgspec.structs.replace(Config(), parallel=Parallel(strategy="ddp", num_gpus=2))
+    plan = make_plan(config, SMOL, machine(gemm_gflops=140.0))
+    single, ddp = (next(option for option in plan.options if option.name == name) for name in ("single", "ddp"))
+
+    assert plan.strategy == "ddp" and plan.recommended == "single" and ddp.note.code == "option_asked"
+    assert ddp.step_s == pytest.approx(single.step_s, rel=0.01)
 
 
 def test_memory_taken_by_others_is_said():
