@@ -29,5 +29,5 @@ def test_many_ranks_are_one_part_that_names_the_slowest(width):
     """Eight or 64, the line stays one line."""
     text = told([0.5] * 63 + [0.9], True, width)
 
-    assert "0.50-0.90 s" in text and "slowest #63" in text and "1952 GiB" in text
+    assert "0.50-0.90 s" in text and "slowest #63" in text and "1952 GiB" in text and "97-97%" in text
     assert cells(text) < width

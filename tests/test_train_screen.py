@@ -17,6 +17,7 @@ from tests.screens import text_of, until, until_shown
 from tui import texts
 from tui.app import DanluApp
 from tui.fold import RunState, fold_all
+from tui.gate import cells
 from tui.glyphs import UNICODE
 from tui.session import Session
 from tui.widgets.chart import Chart
@@ -222,6 +223,23 @@ def test_the_measured_peak_stands_beside_the_forecast(measured, sign):
     text = "".join(part for part, _ in status_lines(state, "training", UNICODE, 120)[2])
 
     assert f"peak {measured} of 3.0 GiB forecast {sign}".strip() in text
+
+
+@pytest.mark.parametrize("number", [2, 8])
+def test_the_peak_of_a_run_of_ranks_has_room_at_80_columns(number):
+    """Each rank's own work, memory and GPU fill the line of the load; forecast beside measurement stays."""
+    card = events.Gpu(vram_used_gib=20.5, vram_total_gib=24.0, utilisation=97.0)
+    ranks = [events.RankLoad(rank=rank, host="one", work_s=1.5, rss_gib=2.5, gpu=card) for rank in range(number)]
+    plan = events.Plan(
+        max_steps=20, steps_per_epoch=20, device="cuda", precision="bf16", precision_reason="", gradient_checkpointing=False,
+        trainable_parameters=1, total_parameters=2, forecast_peak_gib=21.0, forecast_high_gib=22.0,
+    )  # fmt: skip
+    load = events.Hardware(gpus=[card] * number, rss_gib=1.0, cpu_percent=100.0)
+    told = [plan, step(1, peak_memory_gib=20.9), load, events.Ranks(step=1, strategy="ddp", ranks=ranks)]
+    lines = ["".join(text for text, _ in line) for line in status_lines(fold_all(RunState(), told), "training", UNICODE, 80)]
+
+    assert "peak 20.9 of 21.0 GiB forecast" in lines[1] and f"{number} processes (DDP)" in lines[2] and "97%" in lines[2]
+    assert all(cells(line) <= 80 for line in lines)
 
 
 async def test_a_command_without_an_engine_is_refused_and_not_written(tmp_path):

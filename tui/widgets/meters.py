@@ -114,6 +114,7 @@ def _numbers(state: RunState, glyphs: Glyphs, width: int) -> Line:
     if step is None:
         return fit_parts(_before_first_step(state, glyphs), width)
     parts = [_named("loss", amounts.loss(step.loss), "accent"), _evaluation(state, glyphs)]
+    parts += [_peak(state, glyphs)] if state.ranks else []  # the line of the load is full of ranks
     parts += [_named("lr", amounts.rate(step.learning_rate)), _named("grad", amounts.rate(step.grad_norm))]
     parts.append([(f"{step.tokens_per_s:,.0f} ", "bright"), (tr("train.status.speed"), "dim")])
     if state.plan and state.plan.plain_because:
@@ -166,7 +167,7 @@ def _load(state: RunState, glyphs: Glyphs, width: int) -> Line:
         hardware = state.hardware
         meters = _gpus(hardware.gpus, glyphs, width) or [_memory(hardware, glyphs)]
         parts += rank_parts(state.ranks, glyphs, width) if state.ranks else meters
-        parts.append(_peak(state, glyphs))
+        parts += [] if state.ranks else [_peak(state, glyphs)]
         parts.append([("CPU ", "dim"), (f"{hardware.cpu_percent:.0f}%", "text")])
     if state.engine is not None and state.stopped is None:
         parts.append(_named("elapsed", amounts.duration(max(0.0, state.last_time - state.engine.time)), "text"))

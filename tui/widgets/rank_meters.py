@@ -38,4 +38,6 @@ def _all(load: events.Ranks, glyphs: Glyphs) -> Line:
     line: Line = [(f"{fastest:.2f}-{slowest.work_s:.2f} s", "bright")]
     if slowest.work_s > SLOW * fastest:
         line.append((f" {glyphs.warning} {tr('train.status.slowest', rank=slowest.rank)}", "warn"))
-    return [*line, (f" {used:.0f} GiB", "dim")]
+    line.append((f" {used:.0f} GiB", "dim"))
+    busy = [gpu.utilisation for gpu in gpus if gpu.utilisation is not None]
+    return [*line, (f" {min(busy):.0f}-{max(busy):.0f}%", "text")] if busy else line
