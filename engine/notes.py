@@ -10,6 +10,8 @@ from msgspec import Struct
 
 SENTENCES = {
     "precision_configured": "{precision}, as configured",
+    "precision_refused_bf16": "cannot start: {gpu} has no bf16 units; set model.precision = 'auto'",
+    "precision_refused_fp16": "cannot start: {model_type} models overflow in fp16 and give NaN; set model.precision = 'auto'",
     "precision_measured": "{precision}: what this hardware does best, as measured at the start",
     "precision_gpu_bf16": "bf16: {gpu} has bf16 units",
     "precision_gpu_fp32": "fp32: {gpu} has no bf16 units and {model_type} models overflow in fp16",

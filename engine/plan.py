@@ -116,6 +116,10 @@ def make_plan(
 def recommend_precision(config: Config, shape: ModelShape, machine: Machine) -> tuple[str, Note]:
     """The compute type and why; on a CPU the engine measures once more before it starts."""
     asked, gpu = config.model.precision, machine.training_gpu
+    if asked == "bf16" and gpu is not None and not gpu.has_bf16:
+        return asked, note("precision_refused_bf16", gpu=gpu.name)
+    if asked == "fp16" and shape.model_type.startswith(FP16_OVERFLOWS):
+        return asked, note("precision_refused_fp16", model_type=shape.model_type)
     if asked != "auto":
         return asked, note("precision_configured", precision=asked)
     if gpu is None:

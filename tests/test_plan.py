@@ -168,6 +168,14 @@ def test_precision_is_what_the_hardware_does_well(shape, where, precision, code)
     assert plan.precision == precision and code in codes(plan)
 
 
+@pytest.mark.parametrize(("asked", "capability", "refused"), [("bf16", (7, 5), True), ("fp16", (8, 6), True), ("bf16", (8, 6), False)])
+def test_a_type_that_the_engine_would_refuse_is_said_before(asked, capability, refused):
+    """Not a plan that looks well and a run that ends at once."""
+    told = codes(make_plan(changed("model", precision=asked), QWEN, machine(gpu(capability=capability))))
+
+    assert (f"precision_refused_{asked}" in told) is refused
+
+
 def test_what_the_engine_measured_wins():
     """A CPU whose flags promise bf16 may still be faster in fp32."""
     plan = make_plan(Config(), SMOL, machine(instructions=("AMX BF16",)), precision="fp32")

@@ -131,6 +131,6 @@ def _note_lines(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
     lines: list[Line] = []
     for number, note in enumerate(plan.notes):
         text = note_text(note)
-        style = "warn" if note.code.startswith(("cure", "gpu_")) else "text"
+        style = "warn" if note.code.startswith(("cure", "gpu_", "precision_refused")) else "text"
         lines += named(tr("hardware.why") if number == 0 else "", [(f"{glyphs.note} {text}", style)], width)
     return lines
