@@ -4,12 +4,20 @@ import pytest
 import tomli
 from textual import events
 
-from engine.config import fields
+from engine.config import Config, fields
 from engine.config_file import PRESETS, Document, open_document
+from engine.model_shape import ModelShape
+from engine.model_source import config_of
+from engine.plan import make_plan
 from engine.run_directory import RunDirectory
+from tests.machines import gpu, machine
 from tui import start, texts
 from tui.app import DanluApp
+from tui.gate import cells
+from tui.glyphs import UNICODE
+from tui.screens.config_derived import derived_lines
 from tui.screens.config_editing import Editing
+from tui.screens.config_facts import DataFacts, Facts
 from tui.screens.config_form import KEYS
 from tui.session import Session
 from tui.widgets.plain_input import PlainInput
@@ -290,3 +298,16 @@ def test_undo_after_a_save_is_unsaved_again(tmp_path):
 
     assert editing.is_unsaved
     assert (tmp_path / "mine.toml").read_text() == MINE.replace("max_steps = 4", "max_steps = 5")
+
+
+@pytest.mark.parametrize("width", [28, 44])
+def test_the_panel_says_how_sure_the_forecast_is_and_how_it_would_train(width):
+    """Band and probability below the bar, strategy and precision in the recipe; nothing wider than the panel at 80 columns."""
+    config = Config()
+    shape = ModelShape.from_config(config_of(config.model))
+    plan = make_plan(config, shape, machine(gpu(free=14.3), gpu(index=1)))
+    lines = derived_lines(config, Facts(DataFacts(""), plan), UNICODE, width)
+    text = "\n".join("".join(part for part, _ in line) for line in lines)
+
+    assert f"{plan.peak_low_gib:.1f}-{plan.peak_high_gib:.1f} GiB · 99.9 % sure" in text and "DDP, 2 processes" in text
+    assert max(cells(line) for line in text.splitlines()) <= width

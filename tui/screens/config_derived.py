@@ -8,7 +8,7 @@ from engine.plan import RunPlan
 from tui import amounts, gate
 from tui.glyphs import Glyphs
 from tui.screens.config_facts import DataFacts, Facts, optimiser_steps, rows_in_a_step
-from tui.screens.hardware_plan import note_text
+from tui.screens.hardware_plan import note_text, percent
 from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 
@@ -45,6 +45,7 @@ def _recipe(config: Config, facts: Facts | None, glyphs: Glyphs) -> Pairs:
     pairs.append((tr("config.scale"), [(f"{scale:.3g}", "text")]))
     if facts and facts.plan:
         pairs.append((tr("config.precision"), [(facts.plan.precision, "text")]))
+        pairs.append((tr("config.strategy"), [(tr(f"hardware.{facts.plan.strategy}_strategy", n=facts.plan.world_size), "text")]))
         if facts.plan.time_s is not None:
             pairs.append((tr("config.time"), [(f"≈ {amounts.duration(facts.plan.time_s)}", "text")]))
     return pairs
@@ -75,14 +76,16 @@ def _data(config: Config, data: DataFacts, glyphs: Glyphs) -> Pairs:
 
 
 def _verdict(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
-    """Whether it fits, with a sign, and a bar of the peak against what is available."""
+    """Whether it fits, with a sign, a bar of the peak against what is available, and how sure that is."""
     sign, style = (glyphs.done, "good") if plan.fits else (glyphs.failed, "bad")
     verdict = tr("config.fits" if plan.fits else "config.does_not_fit")
     numbers = tr("config.peak", peak=f"{plan.peak_memory_gib:.1f}", available=f"{plan.available_gib:.1f}")
     share = min(1.0, plan.peak_memory_gib / plan.available_gib) if plan.available_gib else 1.0
     full = round(share * width)
     bar: Line = [(glyphs.full * full, "bar" if plan.fits else "bad"), (glyphs.empty * (width - full), "rest")]
-    return [*wrap([(f"{sign} {verdict}", style), (f"  {numbers}", "text")], width), bar]
+    band = f"{plan.peak_low_gib:.1f}-{plan.peak_high_gib:.1f}"
+    sure = tr("config.sure", band=band, chance=percent(plan.probability), dot=glyphs.note)
+    return [*wrap([(f"{sign} {verdict}", style), (f"  {numbers}", "text")], width), bar, *wrap([(sure, "dim")], width)]
 
 
 def _components(plan: RunPlan, width: int) -> list[Line]:

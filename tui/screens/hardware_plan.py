@@ -46,8 +46,13 @@ def figures(plan: RunPlan) -> str:
     """The peak with its band, what is there, and how likely it fits."""
     return tr(
         "hardware.figures", peak=f"{plan.peak_memory_gib:.1f}", low=f"{plan.peak_low_gib:.1f}", high=f"{plan.peak_high_gib:.1f}",
-        available=f"{plan.available_gib:.1f}", chance=f"{min(99.9, max(0.1, 100 * plan.probability)):.3g}",
+        available=f"{plan.available_gib:.1f}", chance=percent(plan.probability),
     )  # fmt: skip
+
+
+def percent(probability: float) -> str:
+    """A forecast is never quite sure, so neither 0 nor 100."""
+    return f"{min(99.9, max(0.1, 100 * probability)):.3g}"
 
 
 def option_lines(plan: RunPlan, glyphs: Glyphs, width: int) -> list[Line]:
