@@ -25,6 +25,7 @@ FOUND = {
     "driver_in_trouble": "{problem}",
     "gpu_none": "none: training runs on the CPU ({cpu})",
     "gpu_free": "GPU {index} {gpu} (compute {capability}: {types}), {free_gib:.1f} of {total_gib:.1f} GiB free",
+    "gpus_free": "GPU {index}-{last} {gpu} (compute {capability}: {types}), {least_gib:.1f} to {most_gib:.1f} of {total_gib:.1f} GiB free",
     "gpu_lost": "{gpu}: the GPU has fallen off the bus",
     "gpu_needs_reset": "{gpu}: the GPU needs a reset",
     "gpu_uncut": "{gpu}: MIG is on and the card is not cut into devices",

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from itertools import groupby
 from pathlib import Path
 
 from data.user_folders import state_folder
@@ -54,7 +55,7 @@ def gpu(machine: Machine) -> Check:
 def _gpus(machine: Machine) -> list[Finding]:
     if not machine.gpus:
         return [found("gpu_none", cpu=machine.cpu.name)]
-    told = [_gpu_problem(gpu) if gpu.problem else _gpu_facts(gpu) for gpu in machine.gpus]
+    told = [_alike(list(group)) for _, group in groupby(machine.gpus, key=_facts_alike)]
     if all(gpu.problem for gpu in machine.gpus):
         return told
     if machine.torch_is_cpu_only:
@@ -62,13 +63,22 @@ def _gpus(machine: Machine) -> list[Finding]:
     return told if machine.visible else [*told, found("gpu_hidden")]
 
 
-def _gpu_facts(gpu: Gpu) -> Finding:
+def _facts_alike(gpu: Gpu) -> tuple:
+    """Equal for cards that are told together; a broken one is told alone."""
+    return (gpu.index, gpu.problem) if gpu.problem else (gpu.name, gpu.compute_capability, gpu.vram_total_gib)
+
+
+def _alike(gpus: list[Gpu]) -> Finding:
+    gpu = gpus[0]
+    if gpu.problem:
+        return _gpu_problem(gpu)
     capability = "{}.{}".format(*gpu.compute_capability) if gpu.compute_capability else "?"
     types = ", ".join(["fp16", *["bf16"] * gpu.has_bf16, *["fp8"] * gpu.has_fp8])
-    return found(
-        "gpu_free", index=gpu.index, gpu=gpu.name, capability=capability, types=types, free_gib=gpu.vram_free_gib or 0,
-        total_gib=gpu.vram_total_gib or 0,
-    )  # fmt: skip
+    facts = {"index": gpu.index, "gpu": gpu.name, "capability": capability, "types": types, "total_gib": gpu.vram_total_gib or 0}
+    free = [each.vram_free_gib or 0 for each in gpus]
+    if len(gpus) == 1:
+        return found("gpu_free", free_gib=free[0], **facts)
+    return found("gpus_free", last=gpus[-1].index, least_gib=min(free), most_gib=max(free), **facts)
 
 
 def _gpu_problem(gpu: Gpu) -> Finding:
@@ -81,6 +91,9 @@ def gpu_links(machine: Machine) -> Check:
     alike: dict[tuple[str, int], list[str]] = {}
     for link in machine.links:
         alike.setdefault((link.kind, link.nvlinks), []).append(f"{link.first}-{link.second}")
+    if len(alike) == 1:
+        everyone = sorted({gpu for link in machine.links for gpu in (link.first, link.second)})
+        alike = {kind: [", ".join(map(str, everyone))] for kind in alike}
     findings = [found(LINKS[kind], between=_between(pairs), nvlinks=nvlinks) for (kind, nvlinks), pairs in alike.items()]
     peers = {link.p2p for link in machine.links}
     if peers != {None}:

@@ -129,6 +129,14 @@ def test_a_lost_gpu_does_not_hide_the_other():
     assert "GPU 1 NVIDIA GeForce RTX 3090 (compute 8.6: fp16, bf16), 23.0 of 24.0 GiB free" in check.detail
 
 
+def test_equal_gpus_are_told_together():
+    """Eight cards are one line, with what is free of the fullest and the emptiest."""
+    check = doctor_machine.gpu(machine(*(gpu(index=index, free=20.0 + index) for index in range(4)), gpu(index=4, name="T4", total=15.0)))
+
+    assert [finding.code for finding in check.findings] == ["gpus_free", "gpu_free"]
+    assert "GPU 0-3 NVIDIA GeForce RTX 3090 (compute 8.6: fp16, bf16), 20.0 to 23.0 of 24.0 GiB free" in check.detail
+
+
 def test_a_mig_device_that_was_named_needs_no_cure(monkeypatch):
     """Advice that was followed is not given again."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a")
