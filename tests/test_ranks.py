@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from data.examples import PROMPT, Example
 from engine import rank_launcher
-from engine.config_file import parse
+from engine.config_file import parse, write_resolved
 from engine.control import StopNow
 from engine.errors import ConfigError, EnvironmentFault
 from engine.machine_file import find_machine, read_machine
@@ -311,6 +311,27 @@ def test_a_single_process_goes_where_the_plan_says():
 
     assert placed.environment == {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     assert decide(config(strategy="single"), machine()).environment == {}
+
+
+SEEN = """
+    import os, sys
+    from engine import __main__ as engine
+    engine.decide = lambda config, machine: engine.Placement(gpus=(1,), devices="1")
+    def look(run, config, control, placement):
+        print(placement.gpus, os.environ["CUDA_VISIBLE_DEVICES"], os.environ["CUDA_DEVICE_ORDER"], "torch" in sys.modules, flush=True)
+        os._exit(0)
+    engine._run_alone = look
+    engine.main([sys.argv[1]])
+"""
+
+
+def test_an_engine_sees_only_its_card_from_before_pytorch_is_loaded(run_dir):
+    """CUDA reads the list once, when it starts."""
+    write_resolved(run_dir.config, config(), {})
+    command = [sys.executable, "-c", textwrap.dedent(SEEN), str(run_dir.path)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["(1,)", "1", "PCI_BUS_ID", "False"]
 
 
 def test_a_part_of_a_card_is_left_to_cuda():
