@@ -100,7 +100,7 @@ FOUND = {
     "logout_ends_session": "systemd ends a run when you log out here (KillUserProcesses=yes)",
     "logout_ends_last_session": "systemd ends a run when your last session is logged out",
     "measured_device": "{device}",
-    "product_rate": "{precision} {gflops:,.0f} GFLOP/s",
+    "product_rate": "{precision} {gflops:,.1f} GFLOP/s",
     "product_rate_unknown": "products not measured: {error}",
     "memory_rate": "memory {gbs:.0f} GB/s",
     "disk_rate": "disk {written_mbs:,.0f} MB/s written, {read_mbs:,.0f} read",

@@ -213,7 +213,7 @@ def test_accelerators_that_do_not_train_are_named():
 
 def test_the_benchmark_is_shown_or_says_its_key():
     """Products by precision with their device; before the first time, which key measures."""
-    found = Benchmark(device="CPU, 2 threads", gflops={"fp32": 140.0, "bf16": 345.0}, disk_write_mbs=900.0, disk_read_mbs=2000.0)
+    found = Benchmark(device="CPU, 2 threads", gflops={"fp32": 140.0, "bf16": 0.31}, disk_write_mbs=900.0, disk_read_mbs=2000.0)
 
-    assert "fp32 140 bf16 345 GFLOP/s (CPU, 2 threads)" in as_text(benchmark_lines(found, False, UNICODE, 120))
+    assert "fp32 140 bf16 0.3 GFLOP/s (CPU, 2 threads)" in as_text(benchmark_lines(found, False, UNICODE, 120))
     assert "b measures" in as_text(benchmark_lines(None, False, UNICODE, 120))

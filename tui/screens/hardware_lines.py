@@ -56,7 +56,7 @@ def benchmark_lines(found: Benchmark | None, measuring: bool, glyphs: Glyphs, wi
         return named(tr("hardware.benchmark"), [(tr("hardware.measuring"), "dim")], width)
     if found is None:
         return named(tr("hardware.benchmark"), [(tr("hardware.benchmark_key"), "dim")], width)
-    parts = [f"{kind} {rate:,.0f}" for kind, rate in found.gflops.items()]
+    parts = [f"{kind} {rate:,.0f}" if rate >= 10 else f"{kind} {rate:.1f}" for kind, rate in found.gflops.items()]
     told = [f"{' '.join(parts)} GFLOP/s ({safe(found.device)})"] if parts else [f"{glyphs.warning} {safe(found.problem)}"]
     if found.device_memory_gbs:
         told.append(tr("hardware.memory_rate", rate=f"{found.device_memory_gbs:,.0f}"))
