@@ -32,6 +32,9 @@ FOLDER_STEM = "danlu-ranks-"
 LOOK_EVERY_S = 0.1
 GRACE_S = 1.0
 """Ranks whose peer has gone fail by themselves within moments; what is left after it is killed."""
+GIVEN_BACK_BYTES = 1 << 20
+"""Blocks that glibc gives back to the system as soon as they are freed, where weights are gathered on a CPU: in the heap, each gathered
+layer would leave holes that nothing else fits, three times all weights within a few steps (docs/log.md)."""
 LEAVE_PATIENCE_S = 60.0
 """Once one rank has left in order, the others have so long to follow."""
 
@@ -83,6 +86,8 @@ def _environment(placement: Placement, folder: Path) -> dict[str, str]:
     threads = max(1, int(read_cpu().threads) // placement.processes)
     environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
     environment |= {FOLDER: str(folder), STRATEGY: placement.strategy, LAUNCHER: str(os.getpid())}
+    if placement.strategy == "fsdp2" and not placement.gpus:
+        environment = {"MALLOC_MMAP_THRESHOLD_": str(GIVEN_BACK_BYTES)} | environment
     if placement.num_nodes == 1:
         # Nobody authenticates a rank, so on one machine nothing may be reached from outside: no store on a port, talk on loopback.
         environment |= {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
