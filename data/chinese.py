@@ -8,8 +8,6 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-import numpy as np
-
 from data.errors import DataError
 
 _WIDTHS = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))} | {0x3000: 0x20}
@@ -25,8 +23,9 @@ _WORD_RANGES = {"en": ((0x41, 0x5A), (0x61, 0x7A)), "ru": ((0x400, 0x4FF),)}
 """A word of an alphabet counts as much as a Chinese character: both are about one token."""
 
 LANGUAGES = _CHARACTER_RANGES | _WORD_RANGES
-_WORD_PLACES = [place for place, name in enumerate(LANGUAGES, 1) if name in _WORD_RANGES]
-"""Where `_language_classes` and what is counted by it hold the alphabets."""
+_RUNS = {
+    language: re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in ranges)}]+") for language, ranges in LANGUAGES.items()
+}
 _PRESENTATION = re.compile("[\u2e9f\u2ef3\u2f00-\u2fd5\ufb00-\ufb06]")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
@@ -35,7 +34,7 @@ _INVISIBLE = re.compile(
 
 
 _SURELY = 0.6
-_NO_LETTERS = bytes(byte for byte in range(0x80) if not chr(byte).isalpha())
+_WORD = re.compile(b"[A-Za-z]+")
 _HAN_BYTES, _KANA_BYTE = bytes(range(0x4E, 0xA0)), b"\x30"
 """Upper bytes of most Han characters, and of kana (with some punctuation), in UTF-16."""
 
@@ -107,15 +106,8 @@ def script_of(text: str) -> str:
 
 def language_shares(text: str) -> dict[str, float]:
     """Share of each language's units (characters, or words of an alphabet), largest first; {} for a text without letters."""
-    classes = _language_classes().take(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32))
-    counts = np.bincount(classes, minlength=len(LANGUAGES) + 1).tolist()
-    if any(counts[place] for place in _WORD_PLACES):
-        # A run ends where the next class is another; the last one ends with the text.
-        ends = np.append(classes[:-1][classes[1:] != classes[:-1]], classes[-1:])
-        runs = np.bincount(ends, minlength=len(LANGUAGES) + 1).tolist()
-        for place in _WORD_PLACES:
-            counts[place] = runs[place]
-    found = dict(zip(LANGUAGES, counts[1:], strict=True))
+    runs = {language: pattern.findall(text) for language, pattern in _RUNS.items()}
+    found = {language: len(those) if language in _WORD_RANGES else sum(map(len, those)) for language, those in runs.items()}
     if found["ja"] * 5 > found["zh"]:
         # Japanese is written with kana and Han together; a single の in a Chinese text is decoration.
         found["ja"], found["zh"] = found["ja"] + found["zh"], 0
@@ -139,9 +131,10 @@ def _is_surely_chinese(text: str) -> bool:
         return False
     if _SURELY * len(high) <= han:
         return True
-    # Formulas and tables: their digits and signs are no units of any language.
+    # Formulas and tables: their digits and signs are no units of any language, and a word is one.
     plain = text.encode("ascii", "ignore")
-    return _SURELY * (len(high) - len(plain) + len(plain.translate(None, _NO_LETTERS))) <= han
+    words = len(_WORD.findall(text.encode("ascii", "replace")))
+    return _SURELY * (len(high) - len(plain) + words) <= han
 
 
 def invisible_characters(text: str) -> list[Invisible]:
@@ -151,16 +144,6 @@ def invisible_characters(text: str) -> list[Invisible]:
         for found in _INVISIBLE.finditer(text)
         if not _belongs_to_emoji(text, found.start())
     ]
-
-
-@functools.cache
-def _language_classes() -> np.ndarray:
-    """(code points,) uint8: the place of each character's language in `LANGUAGES`, from 1; 0 for none."""
-    classes = np.zeros(0x110000, dtype=np.uint8)
-    for number, ranges in enumerate(LANGUAGES.values(), 1):
-        for first, last in ranges:
-            classes[first : last + 1] = number
-    return classes
 
 
 @functools.cache

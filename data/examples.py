@@ -130,7 +130,7 @@ class ExampleBuilder:
 
     def _parts(self, layout: Layout, completion: Encoded | Segmented) -> bytes:
         """The part of each of the completion's tokens. Raises TemplateError when nothing ends the turn."""
-        end = min((completion.ids.index(id) for id in self._tokenizer.eos_ids if id in completion.ids), default=None)
+        end = completion.first_of(self._tokenizer.eos_ids)
         if end is None:
             raise TemplateError(
                 "the chat template ends the assistant's turn without an end token, so the model would never learn to stop; "

@@ -2,11 +2,12 @@
 
 The template is rendered once a frame (system prompt, with or without reasoning) around marks, and the texts are put in their place.
 That is what it would write for texts it has no reason to treat specially: nothing in angle brackets, and white space only at such
-ends of the texts where it was seen to leave it alone. Whether it does is looked at for the first of each frame and every so many
-after; a frame that is wrong once is given up, loudly.
+ends of the texts where it was seen to leave it alone. Whether it does is looked at for the first of each frame, then ever less often;
+a frame that is wrong once is given up, loudly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from data.conversation import Conversation, Turn
 from data.errors import TemplateError
@@ -14,7 +15,8 @@ from data.layout import Layout, lay_out
 from data.tokenizer import Guarded, Tokenizer
 
 _MARKS = ("\ufdd0question", "\ufdd1reasoning", "\ufdd2answer")
-_LOOKED_AT_FIRST, _LOOKED_AT_EVERY = 8, 64
+_LOOKED_AT_FIRST, _LOOKED_AT_EVERY = 8, 1024
+"""Uses of a frame that are compared with the template: the first, each power of two, and one in so many."""
 _MOST = 256
 _SPACES = ("\n", " ", "\n\n", " \n", "\t", "\u3000")
 
@@ -32,7 +34,8 @@ class Frames:
         if frame is None:
             return lay_out(conversation, self._tokenizer, self._keep_empty)
         layout = frame.fill(conversation)
-        if frame.uses <= _LOOKED_AT_FIRST or frame.uses % _LOOKED_AT_EVERY == 0:
+        frame.uses += 1
+        if _is_looked_at(frame.uses):
             rendered = lay_out(conversation, self._tokenizer, self._keep_empty)
             if rendered != layout:
                 if frame.uses > _LOOKED_AT_FIRST:
@@ -55,23 +58,37 @@ class Frames:
 
 class _Frame:
     """prompt: before and after the question.  completion: before the reasoning, between it and the answer, after the answer.
-    marked: the layout around the marks."""
+    marked: the layout around the marks.  write: the template itself."""
 
-    def __init__(self, prompt: list[str], completion: list[str], marked: Layout):
-        self._prompt, self._completion, self._marked = prompt, completion, marked
+    def __init__(self, prompt: list[str], completion: list[str], marked: Layout, write: Callable[[Conversation], Layout]):
+        self._prompt, self._completion, self._marked, self._write = prompt, completion, marked, write
         self.uses = 0
-        self.keeps: set[tuple[int, bool]] = set()
-        """Ends of texts (0 question, 1 reasoning, 2 answer; True for the last character) whose white space the template keeps."""
+        self._keeps: dict[tuple[int, bool], bool] = {}
+        """Ends of texts (0 question, 1 reasoning, 2 answer; True for the last character), and whether the template keeps white space there:
+        looked at when it is met."""
 
     def takes(self, conversation: Conversation) -> bool:
         """Whether the texts have white space only at ends where the template keeps it."""
         for number, text in enumerate(_texts(conversation)):
-            if (text[:1].isspace() and (number, False) not in self.keeps) or (text[-1:].isspace() and (number, True) not in self.keeps):
-                return False
+            for is_last, end in ((False, text[:1]), (True, text[-1:])):
+                if end.isspace() and not self._keeps_space(conversation, number, is_last):
+                    return False
         return True
 
+    def _keeps_space(self, conversation: Conversation, number: int, is_last: bool) -> bool:
+        if (number, is_last) not in self._keeps:
+            self._keeps[number, is_last] = all(self._keeps_this(conversation, number, is_last, space) for space in _SPACES)
+        return self._keeps[number, is_last]
+
+    def _keeps_this(self, conversation: Conversation, number: int, is_last: bool, space: str) -> bool:
+        """Whether the frame holds for a text that ends, or starts, with `space`."""
+        marks = [mark[1:] for mark in _MARKS]
+        marks[number] = marks[number] + space if is_last else space + marks[number]
+        probe = _marked(conversation, marks)
+        return self.fill(probe) == self._write(probe)
+
     def fill(self, conversation: Conversation) -> Layout:
-        self.uses += 1
+        """The layout of a conversation like that which the frame was made of."""
         question, answer = conversation.turns
         reasoning = answer.reasoning or ""
         first, second = self._prompt
@@ -102,36 +119,26 @@ def _texts(conversation: Conversation) -> tuple[str, str, str]:
     return question.content, answer.reasoning or "", answer.content
 
 
-def _make(conversation: Conversation, tokenizer: Tokenizer, keep_empty: bool) -> _Frame | None:
-    question, reasoning, answer = _MARKS
+def _is_looked_at(use: int) -> bool:
+    return use <= _LOOKED_AT_FIRST or use & (use - 1) == 0 or use % _LOOKED_AT_EVERY == 0
+
+
+def _marked(conversation: Conversation, marks: Sequence[str]) -> Conversation:
+    """The same conversation with marks for its texts."""
+    question, reasoning, answer = marks
     turns = (Turn("user", question), Turn("assistant", answer, reasoning if conversation.turns[1].reasoning else None))
-    marked = lay_out(Conversation(turns, conversation.system), tokenizer, keep_empty)
+    return Conversation(turns, conversation.system)
+
+
+def _make(conversation: Conversation, tokenizer: Tokenizer, keep_empty: bool) -> _Frame | None:
+    write = partial(lay_out, tokenizer=tokenizer, keep_empty=keep_empty)
+    question, reasoning, answer = _MARKS
+    has_reasoning, marked = bool(conversation.turns[1].reasoning), write(_marked(conversation, _MARKS))
     prompt, completion = marked.prompt.text.split(question), marked.completion.text
-    if turns[1].reasoning:
+    if has_reasoning:
         before, found, rest = completion.partition(reasoning)
     else:
         before, found, rest = "", "", completion
     between, answered, after = rest.partition(answer)
-    is_sound = len(prompt) == 2 and answered and bool(found) == bool(turns[1].reasoning) and not any(mark in after for mark in _MARKS)
-    if not is_sound:
-        return None
-    frame = _Frame(prompt, [before, between, after], marked)
-    frame.keeps = {
-        (number, is_last)
-        for number in (0, 1, 2) if number != 1 or turns[1].reasoning
-        for is_last in (False, True)
-        if all(_is_kept(frame, conversation, number, is_last, space, tokenizer, keep_empty) for space in _SPACES)
-    }  # fmt: skip
-    frame.uses = 0
-    return frame
-
-
-def _is_kept(
-    frame: _Frame, conversation: Conversation, number: int, is_last: bool, space: str, tokenizer: Tokenizer, keep_empty: bool
-) -> bool:
-    """Whether the frame holds for a text that ends, or starts, with `space`."""
-    marks = [mark[1:] for mark in _MARKS]
-    marks[number] = marks[number] + space if is_last else space + marks[number]
-    turns = (Turn("user", marks[0]), Turn("assistant", marks[2], marks[1] if conversation.turns[1].reasoning else None))
-    probe = Conversation(turns, conversation.system)
-    return frame.fill(probe) == lay_out(probe, tokenizer, keep_empty)
+    is_sound = len(prompt) == 2 and answered and bool(found) == has_reasoning and not any(mark in after for mark in _MARKS)
+    return _Frame(prompt, [before, between, after], marked, write) if is_sound else None

@@ -194,8 +194,8 @@ def _close_pairs(signatures: np.ndarray, members: np.ndarray) -> Iterator[tuple[
     """Pairs of one bucket whose estimated Jaccard is at least `_ESTIMATE_FLOOR`."""
     for place in range(len(members) - 1):
         others = members[place + 1 :]
-        estimates = (signatures[others] == signatures[members[place]]).mean(axis=1)
-        for other in others[estimates >= _ESTIMATE_FLOOR]:
+        equal = np.count_nonzero(signatures[others] == signatures[members[place]], axis=1)
+        for other in others[equal >= _ESTIMATE_FLOOR * _PERMUTATIONS]:
             yield int(members[place]), int(other)
 
 

@@ -8,7 +8,7 @@ costs what its text costs, and not its square. Guards against typed control toke
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from itertools import accumulate
 
@@ -28,6 +28,7 @@ class Segmenter:
         added = backend.get_added_tokens_decoder()
         self._backend, self._token_bytes = backend, token_bytes and cache(token_bytes)
         self._ids = {token.content: id for id, token in added.items()}
+        self.added = frozenset(added)
         self.is_exact = bool(added) and not any(t.lstrip or t.rstrip or t.single_word or t.normalized for t in added.values())
         longest_first = sorted(self._ids, key=lambda text: (-len(text), text))
         self._pattern = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if self._ids else re.compile("(?!)")
@@ -67,6 +68,11 @@ class Segmenter:
         return number if is_spelt else None
 
 
+def first_of(tokens: "array[int]", ids: Collection[int]) -> int | None:
+    """Number of the first of `tokens` that is one of `ids`, None where there is none."""
+    return min((tokens.index(id) for id in ids if id in tokens), default=None)
+
+
 class Segmented:
     """Ids of one text; pieces: plain ones and added tokens in turn."""
 
@@ -75,6 +81,18 @@ class Segmented:
         self.ids = array("i")
         for part in ids:
             self.ids.extend(part)
+
+    def first_of(self, ids: Collection[int]) -> int | None:
+        """Number of the first token that is one of `ids`, None where there is none. Added tokens are found without going through text."""
+        before, plain = 0, [id for id in ids if id not in self._segmenter.added]
+        for number, part in enumerate(self._parts):
+            if number % 2:
+                if part[0] in ids:
+                    return before
+            elif plain and (found := first_of(part, plain)) is not None:
+                return before + found
+            before += len(part)
+        return None
 
     def token_at(self, position: int) -> int:
         """Number of the token that holds the character at `position`; the next one where a normaliser removed it."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from data.chat_template import ChatTemplate
 from data.conversation import Conversation
 from data.errors import TemplateError
 from data.noncharacters import free_noncharacter
-from data.segments import Segmented, Segmenter
+from data.segments import Segmented, Segmenter, first_of
 from data.thinking import CLOSE, OPEN
 
 _TOKEN_VARIABLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
@@ -216,6 +216,10 @@ class Encoded:
         self._skip = [(encoding.char_to_token(0) or 0) + 1 if drop else 0 for encoding, drop in zip(encodings, self._prefix, strict=True)]
         self.ids = array("i", (id for encoding, skip in zip(encodings, self._skip, strict=True) for id in encoding.ids[skip:]))
         self._text = text.text
+
+    def first_of(self, ids: Collection[int]) -> int | None:
+        """Number of the first token that is one of `ids`, None where there is none."""
+        return first_of(self.ids, ids)
 
     def token_at(self, position: int) -> int:
         """Number of the token that holds the character at `position`; the next one where a normaliser removed it."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.chinese import invisible_characters, language_shares
+from data.chinese import invisible_characters, language_shares, main_language
 from data.fixes import applied, offers
 from data.mojibake import looks_garbled
 from data.reading import read_file
@@ -118,3 +118,11 @@ def test_the_language_of_most_units_comes_first(text, first):
 def test_text_without_letters_has_no_language():
     """Digits and punctuation belong to none."""
     assert language_shares("123，。!?") == {}
+
+
+@given(st.lists(st.sampled_from("中文字abC ，。12の3カяжо한é…Ａ"), max_size=60).map("".join), st.sampled_from([0.0, 0.6, 0.9]))
+def test_what_is_surely_chinese_is_what_counting_all_units_says(text, share):
+    """The short way never decides otherwise."""
+    language, part = next(iter(language_shares(text).items()), ("", 0.0))
+
+    assert main_language(text, share) == (language if part >= share else "")
