@@ -251,7 +251,9 @@ def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activati
 
 
 def heap_bytes(shape: ModelShape, work: Workload, kept: float) -> float:
-    """Freed activations that stay with the process on a CPU."""
+    """Freed activations that stay with the process on a CPU; ranks of sharded weights give them back (`engine.rank_launcher`)."""
+    if work.shards > 1:
+        return 0.0
     widest = feed_width(shape) * BYTES[work.precision]
     given_back = 4 * widest if work.tokens * widest >= HEAP_BYTES else 0
     return HEAP_KEEPS * shape.num_layers * work.local_tokens * max(0.0, kept - given_back)

@@ -313,6 +313,18 @@ def test_a_single_process_goes_where_the_plan_says():
     assert decide(config(strategy="single"), machine()).environment == {}
 
 
+def test_gathered_weights_go_back_to_the_system_unless_the_user_has_said_otherwise(tmp_path, monkeypatch):
+    """Where they come from malloc: not on GPUs, whose allocator is PyTorch's, nor where each rank holds all."""
+    name = "MALLOC_MMAP_THRESHOLD_"
+    monkeypatch.delenv(name, raising=False)
+    seen = [rank_launcher._environment(placement, tmp_path).get(name) for placement in
+            (Placement("fsdp2", 2), Placement("ddp", 2), Placement("fsdp2", 2, gpus=(0, 1)))]  # fmt: skip
+    monkeypatch.setenv(name, "7")
+
+    assert seen == [str(rank_launcher.GIVEN_BACK_BYTES), None, None]
+    assert rank_launcher._environment(Placement("fsdp2", 2), tmp_path)[name] == "7"
+
+
 SEEN = """
     import os, sys
     from engine import __main__ as engine
