@@ -29,6 +29,9 @@ HEAP_KEEPS_FUSED = 0.08
 """Share of kept activations that glibc's heap holds on top on the fused path, which allocates alike in every layer."""
 HEAP_KEEPS = 0.5
 """Share of all layers' activations that it holds on top on the plain path, with checkpointing too (tests/bench/forecast.py)."""
+HEAP_KEEPS_SHARDED = 0.25
+"""The same of kept activations alone where blocks from 1 MiB on are given back (`engine.rank_launcher`): at some 500 tokens about half of
+a layer's are smaller."""
 WIDENING_GIB = 0.03
 """What stays in the heap of a base that is widened a piece at a time."""
 BF16_BUFFERS_GIB = 0.08
@@ -247,13 +250,13 @@ def _slack(shape: ModelShape, work: Workload, fused: bool, kept: float, activati
         return GPU_SLACK_GIB * GIB
     if fused:
         return HEAP_KEEPS_FUSED * activations
-    return heap_bytes(shape, work, kept) + base_bytes(shape, work.precision, work.quantization) - weight_bytes(shape, work)
+    if work.shards > 1:
+        return HEAP_KEEPS_SHARDED * activations + base_bytes(shape, work.precision, work.quantization) - weight_bytes(shape, work)
+    return heap_bytes(shape, work, kept)
 
 
 def heap_bytes(shape: ModelShape, work: Workload, kept: float) -> float:
-    """Freed activations that stay with the process on a CPU; ranks of sharded weights give them back (`engine.rank_launcher`)."""
-    if work.shards > 1:
-        return 0.0
+    """Freed activations that stay with the process on a CPU."""
     widest = feed_width(shape) * BYTES[work.precision]
     given_back = 4 * widest if work.tokens * widest >= HEAP_BYTES else 0
     return HEAP_KEEPS * shape.num_layers * work.local_tokens * max(0.0, kept - given_back)
