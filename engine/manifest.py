@@ -26,16 +26,19 @@ ERRNO_IN_TEXT = re.compile(r"os error (\d+)")
 """safetensors tells the system's error only in its text."""
 
 
-def write_verified(target: Path, write: Callable[[Path], None], expected_bytes: int, facts: dict[str, Any] | None = None) -> int:
+def write_verified(
+    target: Path, write: Callable[[Path], None], expected_bytes: int, facts: dict[str, Any] | None = None, spare: int = 2
+) -> int:
     """Let `write` fill a temporary sibling of `target`, then sync, hash, sync, read back, rename, sync; return its bytes.
 
-    facts: put into the manifest beside the files.  A `target` that exists is replaced only by a verified one.
+    facts: put into the manifest beside the files.  spare: so many times `expected_bytes` must be free; a run will save again.
+    A `target` that exists is replaced only by a verified one.
     Raises DiskFull where there is no room, EnvironmentFault for whatever else the disk refuses; `target` is as before then.
     """
     temporary = target.with_name(f".tmp-{target.name}-{os.getpid()}")
     try:
         with _refusals(target):
-            check_room(target.parent, expected_bytes)
+            check_room(target.parent, spare * expected_bytes)
             shutil.rmtree(temporary, ignore_errors=True)
             os.mkdir(temporary, 0o700)
             write(temporary)
@@ -49,8 +52,8 @@ def write_verified(target: Path, write: Callable[[Path], None], expected_bytes: 
 
 
 def check_room(folder: Path, expected_bytes: int) -> None:
-    """Raise DiskFull where `folder` has less than twice `expected_bytes` and a reserve for the logs."""
-    free, needed = shutil.disk_usage(folder).free, 2 * expected_bytes + RESERVE_BYTES
+    """Raise DiskFull where `folder` has less than `expected_bytes` and a reserve for the logs."""
+    free, needed = shutil.disk_usage(folder).free, expected_bytes + RESERVE_BYTES
     if free < needed:
         raise DiskFull(f"{folder}: {free / 2**30:.2f} GiB free, {needed / 2**30:.2f} GiB needed to save; free some space")
 

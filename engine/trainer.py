@@ -62,7 +62,7 @@ class Trainer:
         self.numbers = NumberWatch(self.reporter.warn, state.averages if state else LossAverages(), state.bad_steps if state else 0)
         self.saving = Saving(self.config.checkpoint, self.control.own, self.reporter, state and state.step)
         self.samples = Samples(self.parts, self.config, self.ranks, self._judge, self.emit, self.control.interrupted)
-        check_room(self.run_directory.path, 3 * adapter_bytes(self.parts.model.peft, self.parts.model.start))
+        check_room(self.run_directory.path, 6 * adapter_bytes(self.parts.model.peft, self.parts.model.start))
         if state is not None:
             saved = checkpoint or self.run_directory.checkpoint(state.step)
             put_back(self.parts, self.ladder, saved, state, self.ranks, self.reporter.warn)

@@ -36,6 +36,7 @@ PUBLIC = {
     "terms": {"TEXT_OR_FILE", "--coverage", "--json"},
     "make-data": {"--count", "--seed", "--part", "--families", "--levels", "--out", "--grade"},
     "plan": {"CONFIG", "--set", "--hardware", "--json"},
+    "export": {"RUN", "--out", "--checkpoint", "--adapter", "--dtype", "--force", "--json"},
     "fetch": {"MODEL", "--source", "--revision"},
     "launch-files": {"CONFIG", "--out", "--set", "--name"},
 }
