@@ -65,14 +65,15 @@ _PATTERNS = {
     ),
     "protocol": _VERSION,
     "interface": r"(?:SDF|SKF|SAF|CKM|CKA|CKO|EVP)_[A-Za-z0-9_]+",
-    "hex": r"0x[0-9A-Fa-f]{2,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
+    "mathematics": r"GF\s?\(\s?[0-9]+(?:\s?\^\s?\{?[0-9a-z]+\}?)?\s?\)",
+    "hex": r"0x[0-9A-Fa-f]{2,}|0{16,}|(?=[0-9A-Fa-f]*[0-9])(?=[0-9A-Fa-f]*[A-Fa-f])(?:[0-9A-F]{16,}|[0-9a-f]{16,})",
     "base64": (
         r"(?<![+/])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])"
         r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
     ),
 }
 """Each stands between characters that are no part of a Latin word, has three characters or more, and holds a letter and a digit or an
-underscore.
+underscore; only a value of nothing but zeros holds no letter.
 
 Base64 starts only where a run of its letters does: looking ahead from each slash of a long run would take quadratic time.
 """
@@ -89,6 +90,7 @@ _NAMED_END = re.compile(rf"[A-Za-z0-9+]\s?(?:{'|'.join(_NAMED.values())})|[-–]
 """How each of them ends, which few texts hold."""
 _SCANNER = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(f'(?P<{name}>{pattern})' for name, pattern in _PATTERNS.items())})(?![A-Za-z0-9_])")
 _RUN, _TOKEN, _MARK, _LETTER = re.compile("[ -~—]{3,}"), re.compile("[^ ]+"), re.compile("[0-9_]"), re.compile("[A-Za-z]")
+_ZEROS = 16 * "0"
 _SHORT = 80
 """Runs up to this length are scanned whole."""
 _BEFORE, _AFTER = 3, 2
@@ -137,7 +139,7 @@ def _windows(flat: str) -> Iterator[tuple[int, int]]:
         return
     for run in _RUN.finditer(flat):
         start, end = run.span()
-        if not _LETTER.search(flat, start, end) or not _MARK.search(flat, start, end):
+        if not _MARK.search(flat, start, end) or (not _LETTER.search(flat, start, end) and _ZEROS not in run[0]):
             continue
         if end - start <= _SHORT:
             yield start, end
