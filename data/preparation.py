@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from data.cache import cache_key
 from data.conversation import Conversation
@@ -48,6 +48,12 @@ class PreparationSettings(Struct, frozen=True):
     system: str = ""
     limit: int | None = None
     columns: Sequence[str] = ()
+
+
+def settings_of(section: Struct) -> PreparationSettings:
+    """Of a [data] section, which holds more keys."""
+    names = {field.name for field in structs.fields(PreparationSettings)}
+    return PreparationSettings(**{name: value for name, value in structs.asdict(section).items() if name in names})
 
 
 @dataclass

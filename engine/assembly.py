@@ -18,7 +18,7 @@ from data.conversation import Conversation, Turn
 from data.errors import DataError
 from data.example_store import ExampleStore
 from data.examples import Example
-from data.preparation import PreparationSettings, Prepared, prepare
+from data.preparation import Prepared, prepare, settings_of
 from data.tokenizer import Tokenizer, load_tokenizer
 from engine import events, gguf, model_source
 from engine.activations import base_type
@@ -80,7 +80,7 @@ def assemble(
     """
     if config.track.tensorboard:
         reporter.open_tensorboard()
-    folder = ranks.one_by_one(lambda: _locate(config, reporter))
+    folder = ranks.one_by_one(lambda: locate(config, reporter.emit))
     tokenizer = load_tokenizer(folder)
     prepared = _prepare_data(run if ranks.is_first else None, config, tokenizer, reporter)
     steps = _step_plan(config, prepared, resumed)
@@ -163,22 +163,21 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str, system: str) -> list[int]:
     return tokenizer.prompt_ids(Conversation(turns=(Turn(role="user", content=prompt),), system=system))
 
 
-def _locate(config: Config, reporter: Reporter) -> Path:
-    reporter.emit(events.Phase(name="fetch", detail=config.model.name))
+def locate(config: Config, emit: Callable[[events.Event], None]) -> Path:
+    """The folder with the base model's files, fetched or converted first where that is needed. Raises DanluError."""
+    emit(events.Phase(name="fetch", detail=config.model.name))
     return model_source.locate(
         config.model,
-        progress=lambda done, total, detail: reporter.emit(events.Phase(name="fetch", done=done, total=total, detail=detail)),
+        progress=lambda done, total, detail: emit(events.Phase(name="fetch", done=done, total=total, detail=detail)),
         convert=gguf.convert,
     )
 
 
 def _prepare_data(run: RunDirectory | None, config: Config, tokenizer: Tokenizer, reporter: Reporter) -> Prepared:
     """Examples of both sets, the split written down in `run`, and what became of every record told."""
-    names = {field.name for field in msgspec.structs.fields(PreparationSettings)}
-    settings = PreparationSettings(**{name: value for name, value in msgspec.structs.asdict(config.data).items() if name in names})
     reporter.emit(events.Phase(name="tokenise"))
     prepared = prepare(
-        settings,
+        settings_of(config.data),
         tokenizer,
         config.train.seed,
         lambda name, done, total: reporter.emit(events.Phase(name="tokenise", done=done, total=total, detail=name)),
@@ -239,7 +238,7 @@ def _plan_event(plan: RunPlan, steps: StepPlan, model: LoadedModel, precision_re
     return events.Plan(
         max_steps=steps.max_steps,
         steps_per_epoch=steps.steps_per_epoch,
-        device=_device_name(model.device),
+        device=device_name(model.device),
         precision=model.precision,
         precision_reason=precision_reason,
         gradient_checkpointing=model.recomputed_layers > 0,
@@ -272,5 +271,6 @@ def _updater(config: Config, trainable: dict[str, Tensor], precision: str) -> Up
     return Updater(parameters, optimizer, scaler, config.train.max_grad_norm)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """As plans call it."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

@@ -108,6 +108,21 @@ class LoadedModel:
         if self.fused is not None:
             self.fused.offloads_inputs = self.offloads_inputs = True
 
+    @contextlib.contextmanager
+    def base_alone(self, wanted: bool = True) -> Iterator[None]:
+        """The model as it was before training, for passes without gradient inside. wanted: False changes nothing."""
+        if not wanted:
+            yield
+        elif self.fused is None:
+            with self.peft.disable_adapter():
+                yield
+        else:
+            self.fused.with_adapters = False
+            try:
+                yield
+            finally:
+                self.fused.with_adapters = True
+
     @property
     def num_layers(self) -> int:
         """Decoder layers of the base."""

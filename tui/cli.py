@@ -19,8 +19,8 @@ from tui.columns import wrap
 from tui.gate import safe_lines
 from tui.texts import set_language, tr
 
-COMMANDS = ("demo", "train", "runs", "attach", "stop", "resume", "logs", "doctor", "inspect", "split", "terms", "plan", "export", "fetch",
-            "make-data", "launch-files")  # fmt: skip
+COMMANDS = ("demo", "train", "runs", "attach", "stop", "resume", "logs", "doctor", "inspect", "split", "terms", "plan", "eval", "chat",
+            "export", "fetch", "make-data", "launch-files")  # fmt: skip
 INTERRUPTED = 130
 
 

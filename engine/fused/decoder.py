@@ -18,9 +18,13 @@ from engine.block import side_by_side
 from engine.fused.dropout import Dropout, draws
 from engine.fused.elementwise import RMSNorm
 from engine.fused.functions import NOT_CAST, AttentionInput, AttentionOutput, attention_input, attention_output
-from engine.fused.projections import Adapter, Cast, Projections
+from engine.fused.projections import BASE_ALONE, Adapter, Cast, Projections
 from engine.fused.recomputation import recomputed
 from engine.fused.weights import frozen_weight, make_way
+
+LayerCasts = tuple[Cast | None, Cast | None, Cast | None, Cast | None]
+"""Of a layer's four groups of projections."""
+NO_ADAPTERS: LayerCasts = (BASE_ALONE,) * 4
 
 GROWS_BY = 256
 """Tokens for which a memory has room when it grows."""
@@ -43,10 +47,12 @@ class Layer:
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None = None,
-        dropout: Dropout | None = None, seen: "Memory | None" = None,
+        dropout: Dropout | None = None, seen: "Memory | None" = None, casts: LayerCasts = (None, *NOT_CAST),
     ) -> Tensor:  # fmt: skip
-        """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs."""
-        casts = seen.casts if seen is not None else (None, *NOT_CAST)
+        """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs.
+
+        casts: the adapters where they were cast before, for passes without gradient.
+        """
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, dropout, casts[0]))
         if seen is not None:
             seen.add(k, v)
@@ -60,7 +66,7 @@ class Layer:
     def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "Memory") -> Tensor:
         """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
         if not seen.tokens:
-            return self.forward(x, cos, sin, (len(x),), seen=seen)
+            return self.forward(x, cos, sin, (len(x),), seen=seen, casts=seen.casts)
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, cast=seen.casts[0]))
         keys, values = seen.add(k, v)
         since = -(self.window or 0)
@@ -68,17 +74,20 @@ class Layer:
         attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
         return attention_output(self.after, attended.reshape(len(x), -1), x, casts=seen.casts[1:])
 
-    def new_memory(self, dtype: torch.dtype) -> "Memory":
-        """An empty memory for `extend`, with the adapters as they are now."""
+    def new_memory(self, dtype: torch.dtype, with_adapters: bool) -> "Memory":
+        """An empty memory for `extend`, with the adapters as they are now, or with none."""
+        if not with_adapters:
+            return Memory(NO_ADAPTERS)
         parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
-        return Memory([part.cast(dtype) if part.parameters else None for part in parts])
+        before, output, gate_up, down = (part.cast(dtype) if part.parameters else None for part in parts)
+        return Memory((before, output, gate_up, down))
 
 
 class Memory:
     """What one layer remembers while a text is generated.  tokens: how many it has seen.  casts: its adapters in the compute type."""
 
-    def __init__(self, casts: Sequence[Cast | None]):
-        self.tokens, self.casts = 0, tuple(casts)
+    def __init__(self, casts: LayerCasts):
+        self.tokens, self.casts = 0, casts
         self._kept: Tensor | None = None
 
     def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,6 +115,8 @@ class FusedDecoder:
         """So many of the first compute their activations again in backward."""
         self.offloads_inputs = False
         """Whether what these keep, their inputs, lies in the host's memory."""
+        self.with_adapters = True
+        """False only for passes without gradient."""
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """(T, D) embeddings of (1, T) token ids."""
@@ -116,17 +127,18 @@ class FusedDecoder:
         cos, sin = self._positions(x, position_ids)
         drawn = draws(self._dropout if self._decoder.training else 0, len(self._layers))
         recomputed_layers = self.recomputed_layers if torch.is_grad_enabled() else 0
+        casts = (None, *NOT_CAST) if self.with_adapters else NO_ADAPTERS
         outputs = [] if self.offloads_inputs else side_by_side([x.detach()] * min(recomputed_layers, len(self._layers) - 1))
         for number, (layer, dropout) in enumerate(zip(self._layers, drawn, strict=True)):
             last = number == len(self._layers) - 1
-            run = partial(layer.forward, cos=cos, sin=sin, lengths=lengths, rows=rows if last else None, dropout=dropout)
+            run = partial(layer.forward, cos=cos, sin=sin, lengths=lengths, rows=rows if last else None, dropout=dropout, casts=casts)
             into = outputs[number] if number < len(outputs) else None
             x = recomputed(run, x, layer.parameters, into, self.offloads_inputs) if number < recomputed_layers else run(x)
         return _Norm.apply(self._norm, x)
 
     def new_memory(self) -> list[Memory]:
         """An empty memory for `extend`, one part a layer."""
-        return [layer.new_memory(self._dtype) for layer in self._layers]
+        return [layer.new_memory(self._dtype, self.with_adapters) for layer in self._layers]
 
     def extend(self, input_ids: Tensor, memory: list[Memory]) -> Tensor:
         """(D,) normalised last state of the last token.  input_ids: (1, T), a whole prompt or the one token after what `memory` holds."""

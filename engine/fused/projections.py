@@ -31,6 +31,10 @@ class Cast(NamedTuple):
     b: list[Tensor]
 
 
+BASE_ALONE = Cast(torch.empty(0), [])
+"""In place of adapters that are to have no part in a pass."""
+
+
 class Projections:
     """y = x Wᵀ + bias + adapters, for weights stacked by rows.
 
@@ -57,7 +61,7 @@ class Projections:
         """x: (T, in).  cast: the adapters, where they were cast before.  Returns y (T, out) and the adapters' inner states (T, sum of r),
         which `backward` needs."""
         y = self.weight.times_transposed(x, self.bias)
-        if not self._adapted:
+        if not self._adapted or cast is BASE_ALONE:
             return y, None
         cast = cast or self.cast(x.dtype)
         inner = torch.mm(x if dropout is None else x * dropout.factors(x), cast.a.t())

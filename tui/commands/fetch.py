@@ -3,18 +3,16 @@
 import argparse
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from engine.config import Model
 from engine.errors import ModelError
 from engine.launch import PROJECT
 from engine.model_source import Progress, locate
-from tui import amounts, output
-from tui.gate import clip, pad, safe
+from tui import output
+from tui.gate import safe
+from tui.progress_line import ProgressLine
 from tui.texts import tr
-
-PROGRESS_EVERY_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,36 +31,6 @@ def run(options: argparse.Namespace) -> int:
     output.narrate(tr("cli.fetch.done"))
     output.show(safe(str(folder)))
     return 0
-
-
-class ProgressLine:
-    """Progress on stderr: one line redrawn on a terminal, a new line now and then elsewhere."""
-
-    WIDTH = 79
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._told, self._detail = 0.0, ""
-
-    def tell(self, done: int, total: int, detail: str) -> None:
-        """done, total: bytes, or steps where they are few; total 0 when unknown."""
-        now = time.monotonic()
-        if detail == self._detail and now - self._told < (0.1 if self._is_terminal else PROGRESS_EVERY_S) and done < total:
-            return
-        self._told, self._detail = now, detail
-        size = f"  {100 * done // total} %" if done and total else ""
-        if total > 1 << 20:
-            size += f"  {amounts.size(done)} / {amounts.size(total)}"
-        text = clip(safe(detail), self.WIDTH - len(size)) + size
-        if self._is_terminal:
-            print("\r" + pad(text, self.WIDTH), end="", file=sys.stderr, flush=True)
-        else:
-            output.narrate(text)
-
-    def close(self) -> None:
-        """Leave the cursor on a line of its own."""
-        if self._is_terminal and self._told:
-            output.narrate()
 
 
 def _convert(gguf: Path, folder: Path, progress: Progress) -> None:

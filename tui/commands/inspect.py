@@ -11,11 +11,11 @@ from data.words import count_words
 from engine.config import Model
 from tui import output
 from tui.columns import GAP, columns, terminal_width, wrap
-from tui.commands.fetch import ProgressLine
 from tui.commands.split import add_format, data_path
 from tui.faults import coded
 from tui.gate import cells, pad, safe
 from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.progress_line import ProgressLine
 from tui.texts import tr
 
 MOST = 12

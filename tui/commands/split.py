@@ -13,8 +13,8 @@ from data.reading import Dataset, read_file
 from data.splitting import Split, check_ratios, read_split
 from tui import output
 from tui.columns import columns
-from tui.commands.fetch import ProgressLine
 from tui.gate import safe
+from tui.progress_line import ProgressLine
 from tui.texts import tr
 
 PARTS = ("train", "eval", "test")

@@ -1,10 +1,7 @@
 """What the model says: prompt, thinking dimmed, answer bright, each under its name, and a verdict on the form.
 
-A sample being written is shown as it grows. Splitting the raw text into thinking and answer is by its last closing tag,
-only for the eye: the engine's own split comes with the finished sample.
+A sample being written is shown as it grows (`tui.widgets.live_text`).
 """
-
-import re
 
 from engine.events import SampleFinished
 from tui import gate
@@ -15,10 +12,8 @@ from tui.sentences import verdict
 from tui.texts import tr
 from tui.widgets.chart import centred
 from tui.widgets.lines import wrap
+from tui.widgets.live_text import split_live
 from tui.widgets.steady import Line, SteadyView
-
-OPEN_TAG = re.compile(r"\A\s*<(think|thinking|thought|reasoning)>")
-CLOSE_TAG = re.compile(r"</(think|thinking|thought|reasoning)>")
 
 
 class SampleView(SteadyView):
@@ -121,18 +116,6 @@ class SampleView(SteadyView):
         sign, style = (self._glyphs.done, "good") if sample.well_formed else (self._glyphs.warning, "warn")
         numbers = tr("train.sample.tokens", n=sample.tokens, rate=rate(sample.tokens_per_s))
         return wrap([(f"{sign} {verdict(sample)}", style), (f" · {numbers}", "dim")], width, "  ")
-
-
-def split_live(text: str, prompt_opens: bool) -> tuple[str, str]:
-    """Thinking and answer of a text that is still growing: what follows the last closing tag is the answer.
-
-    prompt_opens: whether the open tag belongs to the prompt; else a text that does not begin with one is all answer.
-    """
-    if not prompt_opens and not OPEN_TAG.match(text):
-        return "", text
-    text = OPEN_TAG.sub("", text, count=1)
-    closing = list(CLOSE_TAG.finditer(text))
-    return (text[: closing[-1].start()], text[closing[-1].end() :]) if closing else (text, "")
 
 
 def well_formed_rate(state: RunState) -> str:

@@ -1,0 +1,113 @@
+"""The process that holds a trained model and answers: `python -m engine.answerer RUN ADAPTER`, requests on stdin, replies on stdout.
+
+Loads once and serves whoever started it, one request after another; ends with its stdin. What requests and replies are is
+`engine.answers`. It changes nothing in the run.
+"""
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from data.errors import DanluError
+from engine import answers, events
+from engine.answers import Ask, Evaluate, Halt, Requests
+from engine.config_file import read_resolved
+from engine.out_of_memory import out_of_memory_words
+from engine.run_directory import RunDirectory
+
+LEFT = 2
+"""Exit code for wrong usage."""
+
+
+class Inbox:
+    """Requests in the order they came. A halt is heard at once, whatever is being worked on."""
+
+    def __init__(self, source: BinaryIO):
+        self._waiting: queue.SimpleQueue[Requests | None] = queue.SimpleQueue()
+        self._is_halted = threading.Event()
+        threading.Thread(target=self._read, args=[source], daemon=True).start()
+
+    def take(self) -> Ask | Evaluate | None:
+        """The next request, None when nobody will ask again."""
+        request = self._waiting.get()
+        self._is_halted.clear()
+        assert not isinstance(request, Halt)
+        return request
+
+    def is_halted(self) -> bool:
+        """Whether to give up what is being worked on."""
+        return self._is_halted.is_set()
+
+    def _read(self, source: BinaryIO) -> None:
+        for line in source:
+            request = answers.decode_request(line)
+            if isinstance(request, Halt):
+                self._is_halted.set()
+            elif request is not None:
+                self._waiting.put(request)
+        self._is_halted.set()
+        self._waiting.put(None)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load, say `Ready`, answer until stdin ends."""
+    if len(arguments) != 2:
+        print("usage: python -m engine.answerer RUN ADAPTER   (people use: danlu chat)", file=sys.stderr)
+        return LEFT
+    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what libraries print must not come between the replies
+    say = _speaker(pipe)
+    inbox = Inbox(sys.stdin.buffer)
+    run, adapter = RunDirectory(Path(arguments[0])), Path(arguments[1])
+    try:
+        say(events.Phase(name="import"))
+        from engine.trained import Trained
+
+        trained = Trained(run, adapter, read_resolved(run.config), say)
+        say(trained.ready())
+    except Exception as error:
+        say(answers.Refused(id="", reason=_reason(error)))
+        return 1
+    while (request := inbox.take()) is not None:
+        try:
+            trained.answer(request, inbox.is_halted)
+            say(answers.Done(id=request.id))
+        except Exception as error:
+            say(answers.Refused(id=request.id, reason=_reason(error)))
+    return 0
+
+
+def _speaker(pipe: BinaryIO) -> Callable[[answers.Reply], None]:
+    """A reader that has gone ends the process: there is nobody to work for."""
+
+    def say(reply: answers.Reply) -> None:
+        try:
+            pipe.write(answers.encode(reply))
+        except BrokenPipeError:
+            os._exit(0)
+
+    return say
+
+
+def _reason(error: Exception) -> str:
+    """One message; for what is our own defect the traceback goes to stderr."""
+    if isinstance(error, DanluError):
+        return str(error)
+    if isinstance(error, RuntimeError | MemoryError):
+        try:
+            return f"out of memory ({out_of_memory_words(error)}); stop what else uses this device, or ask for fewer tokens"
+        except (RuntimeError, MemoryError):
+            pass
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(code)  # threads of native libraries must not delay the end
