@@ -1,19 +1,13 @@
 """What is asked of a trained model and what comes back: one JSON line each, over the pipes of a process (`engine.answerer`) that holds it.
 
 Answers are the events of samples and evaluations (`engine.events`); around them stand the few words below. Torch-free. Unlike a run
-this process belongs to whoever asks, and ends with them. Which adapter of a run is asked is decided here too.
+this process belongs to whoever asks, and ends with them.
 """
-
-import json
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from engine import events
-from engine.errors import RunError
-from engine.manifest import MANIFEST, checkpoint_fault, find_fault, newest_verified
-from engine.run_directory import RunDirectory
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -94,33 +88,3 @@ def decode_reply(line: bytes) -> Reply | None:
         return msgspec.json.decode(line, type=Words)
     except msgspec.MsgspecError:
         return events.decode(line)
-
-
-def adapter_of(run: RunDirectory, step: int | None = None) -> Path:
-    """The folder of the adapter to ask: the final model, else the newest checkpoint that verifies, else that of `step`.
-
-    Raises RunError with what there is instead.
-    """
-    if step is not None:
-        folder = run.checkpoint(step)
-        known = ", ".join(one.name.removeprefix("checkpoint-") for one in run.checkpoints()) or "none"
-        if not folder.is_dir():
-            raise RunError(f"{run.name}: has no checkpoint of step {step}; there are: {known}")
-        if fault := checkpoint_fault(folder):
-            raise RunError(f"{folder}: does not verify ({fault}); choose another step: {known}")
-        return folder
-    if run.final_model.is_dir() and find_fault(run.final_model) is None:
-        return run.final_model
-    folder, _ = newest_verified(run)
-    if folder is None:
-        raise RunError(f"{run.name}: has saved nothing yet; press k in its live screen for a checkpoint now, or wait for the first")
-    return folder
-
-
-def step_of(adapter: Path) -> int:
-    """The step an adapter was saved after; 0 where its folder does not say."""
-    try:
-        facts = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
-        return int(facts.get("step", facts.get("steps", 0)))
-    except (OSError, ValueError, TypeError):
-        return 0

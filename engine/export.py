@@ -18,10 +18,11 @@ from typing import Any
 import psutil
 
 from data.errors import DanluError
+from engine.chosen_adapter import choose_adapter, step_of
 from engine.config import Config
 from engine.config_file import read_resolved
-from engine.errors import ConfigError, ModelError, RunError
-from engine.manifest import MANIFEST, checkpoint_fault, find_fault, newest_verified, write_verified
+from engine.errors import ConfigError, ModelError
+from engine.manifest import MANIFEST, write_verified
 from engine.model_card import model_card
 from engine.model_source import ALLOWED_FILES, locate
 from engine.run_directory import RunDirectory
@@ -50,7 +51,8 @@ class Order:
 def export(order: Order, tell: Tell) -> dict[str, Any]:
     """Fill the target and return what is told of it. Raises DanluError, OSError; the target is as before then."""
     config = read_resolved(order.run.config)
-    adapter, step = choose_adapter(order.run, order.checkpoint)
+    adapter = choose_adapter(order.run, order.checkpoint)
+    step = step_of(adapter)
     _check_target(order)
     base = None if order.alone else locate(config.model, lambda done, total, detail: None, allow_fetch=False)
     order.target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,26 +60,6 @@ def export(order: Order, tell: Tell) -> dict[str, Any]:
     made = _copy_adapter(order, adapter, tell) if base is None else _merge(order, config, adapter, step, base, tell)
     told = {"path": str(order.target), "base": config.model.name, "quantization": config.model.quantization, "step": step}
     return told | made
-
-
-def choose_adapter(run: RunDirectory, checkpoint: int | None) -> tuple[Path, int]:
-    """The verified folder to export and the step it was saved at. Raises RunError."""
-    if checkpoint is not None:
-        folder = run.checkpoint(checkpoint)
-        if not folder.is_dir():
-            there = ", ".join(folder.name.removeprefix("checkpoint-") for folder in run.checkpoints()) or "none yet"
-            raise RunError(f"{run.path}: has no checkpoint of step {checkpoint}; those it has: {there}")
-        if fault := checkpoint_fault(folder):
-            raise RunError(f"{folder}: does not verify ({fault}); export another checkpoint")
-        return folder, checkpoint
-    if run.final_model.is_dir():
-        if fault := find_fault(run.final_model):
-            raise RunError(f"{run.final_model}: does not verify ({fault}); export a checkpoint with --checkpoint STEP")
-        return run.final_model, int(json.loads((run.final_model / MANIFEST).read_text(encoding="utf-8"))["steps"])
-    newest, _ = newest_verified(run)
-    if newest is None:
-        raise RunError(f"{run.path}: has no checkpoint yet; `danlu attach {run.name}` saves one with the key k, `danlu resume` goes on")
-    return newest, int(newest.name.removeprefix("checkpoint-"))
 
 
 def _check_target(order: Order) -> None:

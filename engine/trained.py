@@ -1,6 +1,6 @@
 """A run's model as it was trained, to be asked and measured: base and adapter loaded, nothing that only training needs.
 
-Which adapter is `engine.answers.adapter_of`; the process around it `engine.answerer`.
+Which adapter is `engine.chosen_adapter`; the process around it `engine.answerer`.
 """
 
 import json
@@ -16,6 +16,7 @@ from data.preparation import Prepared, prepare, settings_of
 from data.tokenizer import load_tokenizer
 from engine import answers, assembly, events
 from engine.answers import Ask, Evaluate
+from engine.chosen_adapter import step_of
 from engine.config import Config, Data
 from engine.errors import ModelError, RunError
 from engine.evaluation import evaluate
@@ -48,7 +49,7 @@ class Trained:
         except (ValueError, RuntimeError, OSError, KeyError) as error:
             raise RunError(f"{adapter}: cannot be loaded onto {config.model.name}: {str(error).splitlines()[0]}") from error
         self._model = prepare_training(peft, self._shape, config.lora, device, precision, recomputed_layers=0)
-        self._step = answers.step_of(adapter)
+        self._step = step_of(adapter)
         self._own: ExampleStore | None = None
 
     def ready(self) -> answers.Ready:

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 from data.conversation import Conversation, Turn
 from data.tokenizer import load_tokenizer
 from engine import answers, events
+from engine.chosen_adapter import choose_adapter, step_of
 from engine.config_file import read_resolved
 from engine.errors import RunError
 from engine.run_directory import RunDirectory
@@ -46,7 +47,7 @@ def run(request, data, tmp_path_factory):
 def asking(run):
     """The process and its replies."""
     replies: queue.SimpleQueue = queue.SimpleQueue()
-    answerer = Answerer(run, answers.adapter_of(run), replies.put)
+    answerer = Answerer(run, choose_adapter(run), replies.put)
     yield answerer, replies
     answerer.close()
     assert answerer._process.returncode is not None
@@ -130,7 +131,7 @@ def test_a_halt_is_heard_in_the_middle_of_an_answer(run, asking):
 
 def test_the_process_ends_with_whoever_asks(run):
     """Also while it loads: its stdin is all it lives on."""
-    adapter = str(answers.adapter_of(run))
+    adapter = str(choose_adapter(run))
     process = subprocess.Popen(
         [sys.executable, "-m", "engine.answerer", str(run.path), adapter], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -144,7 +145,7 @@ def test_the_process_ends_with_whoever_asks(run):
 def test_a_process_that_dies_says_so(run):
     """Whoever asks is told, with its last words."""
     replies: queue.SimpleQueue = queue.SimpleQueue()
-    answerer = Answerer(run, answers.adapter_of(run), replies.put)
+    answerer = Answerer(run, choose_adapter(run), replies.put)
     answerer._process.kill()
     told = replies.get(timeout=300)
     while not isinstance(told, answers.Refused):
@@ -157,12 +158,12 @@ def test_a_process_that_dies_says_so(run):
 def test_what_there_is_to_ask_is_found_and_what_is_not_is_told(run, tmp_path, data):
     fresh = make_run(tmp_path, model_of(run), data)
 
-    assert answers.adapter_of(run) == run.final_model and answers.step_of(run.final_model) == 8
-    assert answers.step_of(answers.adapter_of(run, 6)) == 6
-    with pytest.raises(RunError, match="no checkpoint of step 5; there are: 8, 6"):
-        answers.adapter_of(run, 5)
-    with pytest.raises(RunError, match="has saved nothing yet"):
-        answers.adapter_of(fresh)
+    assert choose_adapter(run) == run.final_model and step_of(run.final_model) == 8
+    assert step_of(choose_adapter(run, 6)) == 6
+    with pytest.raises(RunError, match="no checkpoint of step 5; those it has: 8, 6"):
+        choose_adapter(run, 5)
+    with pytest.raises(RunError, match="has no checkpoint yet"):
+        choose_adapter(fresh)
 
 
 def test_the_commands_answer_and_measure(run, tmp_path):

@@ -7,6 +7,7 @@ import queue
 from collections.abc import Iterator
 
 from engine import answers, events
+from engine.chosen_adapter import choose_adapter
 from engine.errors import EnvironmentFault, RunError
 from engine.run_directory import RunDirectory
 from tui import gate, output
@@ -22,7 +23,7 @@ class Asking:
     def __init__(self, run: RunDirectory, checkpoint: int | None):
         """checkpoint: a step, None for the final model or the newest checkpoint. Raises RunError where there is no such."""
         self._replies: queue.SimpleQueue[answers.Reply] = queue.SimpleQueue()
-        self._answerer = Answerer(run, answers.adapter_of(run, checkpoint), self._replies.put)
+        self._answerer = Answerer(run, choose_adapter(run, checkpoint), self._replies.put)
         self.ready: answers.Ready | None = None
 
     def wait_until_ready(self) -> answers.Ready:

@@ -1,0 +1,38 @@
+"""Which adapter of a run is meant where none is named: the final model, else the newest checkpoint. Verified, and nothing is loaded."""
+
+import json
+from pathlib import Path
+
+from engine.errors import RunError
+from engine.manifest import MANIFEST, checkpoint_fault, find_fault, newest_verified
+from engine.run_directory import RunDirectory
+
+
+def choose_adapter(run: RunDirectory, checkpoint: int | None = None) -> Path:
+    """Its folder. checkpoint: the step of the one that is meant instead. Raises RunError with what there is to choose."""
+    if checkpoint is not None:
+        return _checkpoint(run, checkpoint)
+    if run.final_model.is_dir():
+        if fault := find_fault(run.final_model):
+            raise RunError(f"{run.final_model}: does not verify ({fault}); name a checkpoint with --checkpoint STEP")
+        return run.final_model
+    newest, _ = newest_verified(run)
+    if newest is None:
+        raise RunError(f"{run.path}: has no checkpoint yet; `danlu attach {run.name}` saves one with the key k, `danlu resume` goes on")
+    return newest
+
+
+def step_of(adapter: Path) -> int:
+    """The step that a folder which was chosen was saved at."""
+    facts = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
+    return int(facts.get("step", facts.get("steps", 0)))
+
+
+def _checkpoint(run: RunDirectory, step: int) -> Path:
+    folder = run.checkpoint(step)
+    there = ", ".join(one.name.removeprefix("checkpoint-") for one in run.checkpoints()) or "none yet"
+    if not folder.is_dir():
+        raise RunError(f"{run.path}: has no checkpoint of step {step}; those it has: {there}")
+    if fault := checkpoint_fault(folder):
+        raise RunError(f"{folder}: does not verify ({fault}); choose another checkpoint: {there}")
+    return folder
