@@ -228,3 +228,14 @@ def test_the_size_of_a_folder_counts_everything_below_it_once(tmp_path):
     (tmp_path / "deep" / "loop").symlink_to(tmp_path)
 
     assert 1000 <= folder_size(tmp_path) < 2000
+
+
+@pytest.mark.parametrize("words", [("a part of its name", "no such command"), ("名称的一部分", "没有这样的命令")])
+async def test_the_palette_speaks_the_users_language(tmp_path, words):
+    """Its question and its answer to a name that nothing has."""
+    texts.set_language("en" if words[0].isascii() else "zh")
+    async with console(tmp_path).run_test(size=SMALL) as pilot:
+        await pilot.press("ctrl+p")
+        await until_shown(pilot, words[0])
+        await pilot.press(*"xqzxqz")
+        await until_shown(pilot, words[1])
