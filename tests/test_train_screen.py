@@ -486,3 +486,17 @@ async def test_a_spike_is_told_with_the_records_that_caused_it(tmp_path, size):
             await pilot.press(*("v" if size == SMALL else ""))
 
             await until_shown(pilot, "palace.jsonl:88", "palace.jsonl:7", "9.120")
+
+
+async def test_ascii_keys_and_dialogs_hold_no_other_sign(tmp_path):
+    """The footer, the list of keys and a question."""
+    run = make_run(tmp_path, "a", [*beginning()[:4], events.Phase(name="train"), step(1)])
+    with engine_alive(run):
+        async with console(run, tmp_path, ascii=True).run_test(size=(120, 40)) as pilot:
+            await until_shown(pilot, "* training")
+            for key, shown in (("question_mark", "left h"), ("escape", ""), ("x", "y yes"), ("escape", ""), ("5", "enter show")):
+                await pilot.press(key)
+                await until_shown(pilot, shown)
+                lines = text_of(pilot.app).splitlines()[1:]
+
+                assert not set("".join(lines)) & set("←→↑↓⏎␣╭╮╰╯│─"), lines

@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events, work
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
 from textual.screen import Screen
 
 from data.errors import DanluError
@@ -26,6 +27,7 @@ from tui.texts import tr
 from tui.theme import FURNACE, FURNACE_LIGHT
 from tui.widgets.bars import TABS, key_name, label
 from tui.widgets.dialogs import Confirm
+from tui.widgets.palette import Palette
 
 SCREENS = {
     "hardware": "HardwareScreen",
@@ -160,7 +162,7 @@ class DanluApp(App[None]):
         for active in screen.active_bindings.values():
             namespace, _, what = active.binding.description.rpartition(".")
             if namespace and what not in MOVES and active.node is not self:
-                yield SystemCommand(label(active.binding), key_name(active.binding), lambda a=active: self._act(a))
+                yield SystemCommand(label(active.binding), key_name(active.binding, self.session.ascii), lambda a=active: self._act(a))
         yield SystemCommand(tr("common.keys.help"), "?", self.action_help)
         yield SystemCommand(tr("common.keys.mouse"), "", self.action_toggle_mouse)
         yield SystemCommand(tr("common.keys.quit"), "q", self.action_leave)
@@ -174,6 +176,11 @@ class DanluApp(App[None]):
         driver._mouse = on
         getattr(driver, "_enable_mouse_support" if on else "_disable_mouse_support", lambda: None)()
         self.notify(tr("common.mouse.on" if on else "common.mouse.off"))
+
+    def action_command_palette(self) -> None:
+        """Whatever can be done here, by name."""
+        if not CommandPalette.is_open(self):
+            self.push_screen(Palette())
 
     async def _act(self, active) -> None:
         await self.run_action(active.binding.action, active.node)

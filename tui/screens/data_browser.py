@@ -41,7 +41,6 @@ class Browser(Vertical):
     Browser RecordList { width: 1fr; }
     Browser #data-page { width: 1fr; display: none; }
     Browser.wide #data-page { display: block; border-left: solid $border; }
-    .ascii Browser.wide #data-page { border-left: ascii $border; }
     Browser.wide RecordList { width: 55%; }
     Browser.paged #data-page { display: block; border-left: none; }
     Browser.paged RecordList { display: none; }

@@ -48,7 +48,7 @@ class HelpScreen(ModalScreen[None]):
                 continue
             group = groups.setdefault("common" if active.node is self.app else "screen", {})
             keys = group.setdefault(binding.description, ([], label(binding)))[0]
-            if (name := key_name(binding)) not in keys:
+            if (name := key_name(binding, self.app.has_class("ascii"))) not in keys:
                 keys.append(name)
         lines = []
         for name in ("screen", "common"):

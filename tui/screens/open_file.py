@@ -35,7 +35,6 @@ class OpenFile(ModalScreen[Path | None]):
     OpenFile > Vertical {
         width: 100; max-width: 96%; height: auto; max-height: 92%; background: $surface; border: round $primary; padding: 0 1;
     }
-    .ascii OpenFile > Vertical { border: ascii $primary; }
     OpenFile OptionList { border: none; background: $surface; padding: 0; max-height: 20; margin-top: 1; }
     OpenFile Static { text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; margin-top: 1; }
     """

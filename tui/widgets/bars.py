@@ -16,6 +16,7 @@ KEY_NAMES = {
     "equals_sign": "=", "left_curly_bracket": "{", "right_curly_bracket": "}", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home",
     "end": "End",
 }  # fmt: skip
+ASCII_NAMES = str.maketrans({"←": "left", "→": "right", "↑": "up", "↓": "down", "⏎": "enter", "␣": "space"})
 
 
 class TabHeader(Widget):
@@ -56,6 +57,7 @@ class KeyBar(Widget):
 
     def render(self) -> RenderResult:
         offers, name = getattr(self.screen, "offers", lambda binding: True), getattr(self.screen, "label", label)
+        is_ascii = self.app.has_class("ascii")
         shown = [active.binding for active in self.screen.active_bindings.values() if active.binding.show and active.enabled]
         shown = [binding for binding in shown if offers(binding)]
         first: dict[str, Binding] = {}
@@ -63,19 +65,22 @@ class KeyBar(Widget):
             first.setdefault(binding.action, binding)
         last = [binding for binding in first.values() if binding.action in ("app.help", "app.leave", "help", "leave")]
         rest = [binding for binding in first.values() if binding not in last]
-        tail = Content("").join([_key(binding, name(binding)) for binding in last])
+        tail = Content("").join([_key(binding, name(binding), is_ascii) for binding in last])
         line, room = Content(""), self.size.width - tail.cell_length
-        for piece in (_key(binding, name(binding)) for binding in rest):
+        for piece in (_key(binding, name(binding), is_ascii) for binding in rest):
             if line.cell_length + piece.cell_length > room:
                 break
             line = line + piece
         return Content.assemble(line, " " * max(0, room - line.cell_length), tail)
 
 
-def key_name(binding: Binding) -> str:
-    """A binding's keys as a person reads them: the sign itself, not its name."""
-    if binding.key_display:
-        return binding.key_display
+def key_name(binding: Binding, is_ascii: bool) -> str:
+    """A binding's keys as a person reads them: the sign itself, not its name, but for signs that are not ASCII where only it is wanted."""
+    name = binding.key_display or _sign(binding)
+    return name.translate(ASCII_NAMES) if is_ascii else name
+
+
+def _sign(binding: Binding) -> str:
     return KEY_NAMES.get(binding.key, binding.key.replace("ctrl+", "^") if "+" in binding.key else binding.key)
 
 
@@ -84,5 +89,5 @@ def label(binding: Binding) -> str:
     return tr(binding.description) if "." in binding.description else binding.description
 
 
-def _key(binding: Binding, name: str) -> Content:
-    return Content.assemble((f" {key_name(binding)}", "bold $primary"), (f" {name} ", "$foreground"))
+def _key(binding: Binding, name: str, is_ascii: bool) -> Content:
+    return Content.assemble((f" {key_name(binding, is_ascii)}", "bold $primary"), (f" {name} ", "$foreground"))

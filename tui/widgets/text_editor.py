@@ -32,7 +32,6 @@ class TextEditor(ModalScreen[str | None]):
     CSS = """
     TextEditor { align: center middle; background: $background 60%; }
     TextEditor > Vertical { width: 96%; height: 92%; background: $surface; border: round $primary; padding: 0 1; }
-    .ascii TextEditor > Vertical { border: ascii $primary; }
     TextEditor TextArea { height: 1fr; border: none; padding: 0; background: $surface; }
     TextEditor .keys { color: $text-muted; }
     """
