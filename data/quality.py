@@ -137,7 +137,7 @@ def _repetition(text: str) -> str:
     counts = Counter(sentence.strip() for sentence in _SENTENCE.findall(text))
     for sentence, count in counts.most_common(3):
         if count >= _REPEATED_TIMES and count * len(sentence) >= _REPEATED_SHARE * len(text):
-            return f"{count} times {_shortened(sentence)}"
+            return f"{_shortened(sentence)} × {count}"
     return _tail_loop(text)
 
 
@@ -150,7 +150,7 @@ def _tail_loop(text: str) -> str:
         while tail.endswith(part * (times + 1)):
             times += 1
         if times >= 6 and times * period >= 120 and any(character.isalnum() for character in part):
-            return f"{times} times {_shortened(part)} at the end"
+            return f"… {_shortened(part)} × {times}"
     return ""
 
 

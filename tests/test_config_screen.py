@@ -16,11 +16,19 @@ from tui.app import DanluApp
 from tui.gate import cells
 from tui.glyphs import UNICODE
 from tui.screens.config_derived import derived_lines
+from tui.screens.config_dialogs import likely_configs
 from tui.screens.config_editing import Editing
 from tui.screens.config_facts import DataFacts, Facts
 from tui.screens.config_form import KEYS
 from tui.session import Session
 from tui.widgets.plain_input import PlainInput
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    """The tests read English texts, unless they ask for others."""
+    monkeypatch.setattr(texts, "_language", "en")
+
 
 MINE = """# my run
 [model]
@@ -39,7 +47,6 @@ max_steps = 4
 def my_file(tmp_path, monkeypatch):
     """A configuration with comments, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(texts, "_language", "en")
     path = tmp_path / "mine.toml"
     path.write_text(MINE)
     return path
@@ -311,3 +318,13 @@ def test_the_panel_says_how_sure_the_forecast_is_and_how_it_would_train(width):
 
     assert f"{plan.peak_low_gib:.1f}-{plan.peak_high_gib:.1f} GiB · 99.9 % sure" in text and "DDP, 2 processes" in text
     assert max(cells(line) for line in text.splitlines()) <= width
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_preset_says_what_it_is_for(language):
+    """In English by its first line, in Chinese by the catalogue."""
+    texts.set_language(language)
+    offered = {path.stem: note for path, note in likely_configs() if path.parent == PRESETS}
+
+    assert offered.keys() == {path.stem for path in PRESETS.glob("*.toml")} and all(offered.values())
+    assert ("显存" in offered["qwen3-4b-24g"]) == (language == "zh")

@@ -44,3 +44,18 @@ def test_a_sentence_that_is_made_of_values_follows_whole(language):
     told = fault_text(Fault(3, "output", "wrong_type", "'output' is 5; it must be a text"))
 
     assert told.endswith("'output' is 5; it must be a text") and told.startswith("wrong type: '" if language == "en" else "类型不符：字段")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence", "seen"),
+    [
+        ("broken_json", "not valid JSON (Expecting value at column 33); repair the record or delete it", "Expecting value at column 33"),
+        ("empty", "'output' is empty; fill it in or delete the record", "'output'"),
+        ("too_deep", "nested too deeply to be a record; flatten it", ""),
+    ],
+)
+def test_a_sentence_that_its_meaning_says_already_is_not_said_twice(code, sentence, seen, language):
+    """In Chinese only what was seen follows, in English the sentence stays."""
+    about = CATALOGUE["about"][code]["zh"]
+
+    assert fault_text(Fault(3, "", code, sentence)).endswith(sentence if language == "en" else f"{about}：{seen}" if seen else about)

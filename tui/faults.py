@@ -12,6 +12,8 @@ from tui import gate
 from tui.texts import has, language, tr
 
 _MEANINGS = quality.CHECKS | DAMAGE | thinking.FAULTS
+_SEEN = {"broken_json": r"(?<=\()[^()]* at column \d+", "empty": r"'[^']*'(?= is empty)", "bad_encoding": "", "too_deep": ""}
+"""Of sentences that say no more than their meaning does: a pattern of what was seen."""
 
 
 def code_name(code: str) -> str:
@@ -36,5 +38,9 @@ def in_language(code: str, text: str) -> str:
     about, text = f"data.about.{code}", gate.safe(text)
     if language() == "en" or not has(about):
         return text
-    seen = text.removeprefix(_MEANINGS.get(code, "")).removeprefix(": ")
+    if code in _SEEN:
+        found = re.search(_SEEN[code], text)
+        seen = found[0] if found else text
+    else:
+        seen = text.removeprefix(_MEANINGS.get(code, "")).removeprefix(": ")
     return tr("data.fault_seen", about=tr(about), seen=seen) if seen else tr(about)

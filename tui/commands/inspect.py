@@ -15,6 +15,7 @@ from tui.commands.split import add_format, data_path
 from tui.faults import coded
 from tui.gate import cells, pad, safe
 from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.names import named
 from tui.progress_line import ProgressLine
 from tui.texts import tr
 
@@ -127,12 +128,16 @@ def _where(found: ProblemCount) -> str:
 
 
 def _contents(report: Inspection) -> list[str]:
-    names = ("language", "script", "difficulty", "category", "terms")
-    counted = {tr(f"cli.inspect.{name}"): counts for name in names if (counts := getattr(report, name))}
+    kinds = {"language": "languages", "script": "scripts", "difficulty": "", "category": "", "terms": ""}
+    counted = {
+        tr(f"cli.inspect.{name}"): {named(kind, value): count for value, count in counts.items()}
+        for name, kind in kinds.items()
+        if (counts := getattr(report, name))
+    }
     width = max(map(cells, counted), default=0)
     lines: list[str] = []
     for name, counts in counted.items():
-        told = ", ".join(f"{safe(value)} {count}" for value, count in list(counts.items())[:MOST]) + (", …" if len(counts) > MOST else "")
+        told = ", ".join(f"{value} {count}" for value, count in list(counts.items())[:MOST]) + (", …" if len(counts) > MOST else "")
         lines += wrap(f"{pad(name, width)}{GAP}{told}", terminal_width(), " " * width + GAP)
     return lines
 

@@ -15,13 +15,12 @@ from engine.config_file import presets
 from tui import gate
 from tui.keymap import bind
 from tui.screens.config_editing import Editing
-from tui.texts import tr
+from tui.texts import language, tr
 
 BOX = """
 {name} {{ align: center middle; background: $background 60%; }}
 {name} > * {{ width: 100; max-width: 96%; height: auto; max-height: 92%; background: $surface; border: round $primary; padding: 0 1; }}
 {name} OptionList {{ border: none; background: $surface; padding: 0; max-height: 20; margin-top: 1; }}
-.ascii {name} > * {{ border: ascii $primary; }}
 {name} Static {{ text-wrap: nowrap; text-overflow: ellipsis; }}
 {name} .keys {{ color: $text-muted; margin-top: 1; }}
 """
@@ -99,9 +98,14 @@ class Differences(ModalScreen[str | None]):
 
 
 def likely_configs() -> list[tuple[Path, str]]:
-    """Presets and the configurations here, each with what its first line says."""
+    """Presets, and the configurations here with what their first line says."""
     here = [path for path in sorted(Path(".").glob("*.toml")) if path.name not in ("pyproject.toml", "keys.toml")]
-    return [(path, _first_comment(path)) for path in [*presets(), *here]]
+    return [*((path, _about(path)) for path in presets()), *((path, _first_comment(path)) for path in here)]
+
+
+def _about(preset: Path) -> str:
+    """In the user's language; in English it is the file's own first line."""
+    return _first_comment(preset) if language() == "en" else tr(f"config.preset.{preset.stem}")
 
 
 def _first_comment(path: Path) -> str:

@@ -7,8 +7,9 @@ from data.inspection import is_thinking_fault
 from tui import gate
 from tui.faults import code_name, fault_text, in_language
 from tui.glyphs import Glyphs
+from tui.names import named
 from tui.screens.data_table import THINKING_KINDS, RecordTable
-from tui.texts import has, tr
+from tui.texts import tr
 from tui.widgets.lines import Line, wrap
 
 SHOWN_FAULTS = 200
@@ -39,7 +40,7 @@ def _records(table: RecordTable, width: int) -> list[Line]:
 
 def _shares(name: str, counts: Mapping[str, int], width: int) -> list[Line]:
     """Records by language or script, most first; nothing where there is none to tell."""
-    told = " · ".join(f"{_named(name, value)} {count:,}" for value, count in Counter(counts).most_common())
+    told = " · ".join(f"{named(name, value)} {count:,}" for value, count in Counter(counts).most_common())
     return wrap([(f"{tr(f'data.{name}')}  ", "dim"), (told, "")], width) if told else []
 
 
@@ -90,7 +91,7 @@ def _terms(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
     top = Counter(terms).most_common(SHOWN_TERMS)
     for (name, category), count in top:
         bar = signs.full * max(round(BAR * count / top[0][1]), 1)
-        kind = _named("categories", category)
+        kind = named("categories", category)
         lines.append([(gate.pad(gate.safe(name), LABEL), ""), (f"{count:>9,}  ", ""), (bar, "bar"), ("  " + kind, "dim")])
     return lines
 
@@ -107,12 +108,6 @@ def _faults(table: RecordTable, signs: Glyphs, width: int) -> list[Line]:
     if faults.counts.total() > SHOWN_FAULTS:
         lines.append([(tr("data.more", count=f"{faults.counts.total() - SHOWN_FAULTS:,}"), "dim")])
     return lines
-
-
-def _named(kind: str, value: str) -> str:
-    """A language, script or category of terms in the user's words."""
-    key = f"data.name.{kind}.{value}"
-    return tr(key) if has(key) else gate.safe(value)
 
 
 def _title(key: str) -> Line:
