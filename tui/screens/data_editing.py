@@ -94,7 +94,7 @@ class Editing:
         choices += [Choice(code, code_name(code), _preview(raw, code)) for code in fixes.scripts(raw)] if isinstance(raw, dict) else []
         if not choices:
             return None
-        taken = await app.push_screen_wait(Choices(tr("data.fix_title"), choices, wide=True))
+        taken = await app.push_screen_wait(Choices(tr("data.fix_title"), choices, whole=True))
         if taken is None:
             return False
         made = fixes.offers(raw, [taken]) if isinstance(taken, str) else list(taken)

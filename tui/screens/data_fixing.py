@@ -52,7 +52,7 @@ async def ask(app: App, fixable: Fixable) -> Collection[str]:
     if len(repairs) > 1:
         together = set().union(*(fixable.rows[code] for code in repairs))
         choices.insert(0, Choice(tuple(repairs), f"{tr('data.fix_all')} · {len(together):,}"))
-    taken = await app.push_screen_wait(Choices(tr("data.fix_shown_title"), choices, wide=True))
+    taken = await app.push_screen_wait(Choices(tr("data.fix_shown_title"), choices, whole=True))
     return taken if isinstance(taken, tuple) else ()
 
 

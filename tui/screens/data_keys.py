@@ -20,8 +20,8 @@ BROWSING = [
     bind("D", "groups", "data.keys.groups", show=False),
 ]
 DOING = [
-    bind("e", "edit", "data.keys.edit"),
     bind("o", "open_file", "data.keys.open"),
+    bind("e", "edit", "data.keys.edit"),
     bind("m", "fix", "data.keys.fix", show=False),
     bind("x", "leave_out", "data.keys.leave_out"),
     bind("u", "undo", "data.keys.undo"),

@@ -217,7 +217,8 @@ class TrainScreen(DanluScreen):
 
     def _status(self, width: int, height: int) -> list[Line]:
         if self._follower is None:
-            return [*centred(tr("train.no_run"), width, 1), [], *centred(tr("train.no_run_how"), width, 1)]
+            ways = [line for way in ("choose", "start", "demo") for line in centred(tr(f"train.no_run_{way}"), width, 1)]
+            return [*centred(tr("train.no_run"), width, 1), *ways]
         if self._state is None:
             return [[(f" {tr('train.reading')}", "dim")]]
         silence = silence_line(self._state, self._silence, self._follower.run.name, self.session.glyphs, width) if self._is_alive else []

@@ -11,6 +11,7 @@ from textual.widgets.option_list import Option
 
 from tui import gate
 from tui.keymap import bind
+from tui.widgets.lines import wrap
 
 
 class Choice(NamedTuple):
@@ -35,16 +36,15 @@ class Choices(ModalScreen[object]):
         width: 56; max-width: 94%; height: auto; max-height: 90%; background: $surface; border: round $primary; padding: 0 1;
     }
     Choices.wide > Vertical { width: 96; }
-    .ascii Choices > Vertical { border: ascii $primary; }
     Choices OptionList { border: none; background: $surface; padding: 0; max-height: 28; }
     """
     WIDTH = 48
 
-    def __init__(self, title: str, choices: list[Choice], current: object = None, wide: bool = False):
-        """wide: as wide as the screen allows, for notes that are texts; they then stand at the left."""
+    def __init__(self, title: str, choices: list[Choice], current: object = None, wide: bool = False, whole: bool = False):
+        """wide: as wide as the screen allows, for notes that are texts; they then stand at the left.  whole: under the choice, uncut."""
         super().__init__()
-        self._title, self._choices, self._current = title, choices, current
-        self.set_class(wide, "wide")
+        self._title, self._choices, self._current, self._whole = title, choices, current, whole
+        self.set_class(wide or whole, "wide")
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -69,6 +69,9 @@ class Choices(ModalScreen[object]):
         text = gate.safe(choice.text)
         if self.has_class("wide"):
             room = min(92, self.app.size.width * 94 // 100 - 4)
+            if self._whole:
+                under = wrap([(choice.note, "$text-muted")], room - 3) if choice.note else []
+                return Content.assemble(gate.clip(text, room - 1), *(part for line in under for part in ("\n  ", *line)))
             column = min(max(gate.cells(gate.safe(one.text)) for one in self._choices), room // 2)
             shown = gate.pad(gate.clip_start(text, column), column)
             return Content.assemble(shown, " ", (gate.clip(choice.note, room - column - 1), "$text-muted"))
