@@ -50,7 +50,7 @@ def _row(summary: Summary, glyphs: Glyphs) -> list[str]:
     figures = [amounts.loss(summary.loss), amounts.loss(last.loss if last else None), amounts.share(last.accuracy if last else None)]
     state = f"{glyph} {states.word(summary.status)}"
     if cause := states.cause_word(summary.cause):
-        state += f": {cause}"
+        state = tr("cli.runs.died_of", state=state, cause=cause)
     return [safe(summary.run.name), state, steps, *figures, amounts.age(time.time() - summary.began)]
 
 
