@@ -49,7 +49,7 @@ class MergedWeights:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """How many tensors, of them merged, in which type, and what the cast to it took of the update."""
+        """How many tensors, of them merged, in which type, and how far the cast to it is off."""
         types = sorted(name for name, dtype in TYPES.items() if dtype in self._types)
         return {
             "tensors": self._total, "merged": len(self._adapter.layers), "dtype": "+".join(types), "shift": self._rounding.facts,
@@ -60,8 +60,8 @@ class MergedWeights:
         """The same for a model card."""
         mean, largest = (100 * self._rounding.facts[name] for name in ("mean", "max"))
         return (
-            f"{len(self._adapter.layers)} of {self._total} tensors, in fp32, stored as {self.facts['dtype']}; rounding takes {mean:.1f} % "
-            f"of a tensor's update on average, {largest:.1f} % at most"
+            f"{len(self._adapter.layers)} of {self._total} tensors, in fp32, stored as {self.facts['dtype']}; rounding moves a "
+            f"tensor by {mean:.1f} % of its update on average, {largest:.1f} % at most"
         )
 
     def _tensor(self, name: str, base: Tensor) -> Tensor:

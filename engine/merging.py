@@ -50,7 +50,10 @@ class Adapter:
 
 @dataclass
 class Rounding:
-    """How much of each merged tensor's update the stored type loses: ||stored - exact|| / ||exact - base||."""
+    """How far the stored type is off, beside what each merged tensor learnt: ||stored - exact|| / ||exact - base||.
+
+    Mostly noise without a direction: on the demo a share of 21 % cost 0.1 % of what the loss had gained (docs/log.md).
+    """
 
     shares: list[float] = field(default_factory=list)
 

@@ -77,7 +77,7 @@ def test_the_merged_model_loads_by_itself_and_computes_what_the_adapter_does(tra
 
 
 def test_what_is_told_in_json_can_be_relied_on(trained, tmp_path, capsys):
-    """As published means bf16 here; the share of the update that rounding takes is told, in words too where it is much."""
+    """As published means bf16 here; how far rounding is off beside the update is told, in words too where it is much."""
     assert danlu(trained, "--out", tmp_path / "out", "--checkpoint", 2, "--json") == 0
     out, err = capsys.readouterr()
     told = json.loads(out)

@@ -119,7 +119,7 @@ def test_a_file_that_would_grow_too_large_is_cut(bases, tmp_path):
 
 
 def test_weights_keep_the_type_they_are_published_in(bases, tmp_path):
-    """The sum is rounded once, from fp32; what rounding takes of the update is told, and fp32 takes nothing."""
+    """The sum is rounded once, from fp32; how far that is off beside the update is told, and fp32 is off by nothing."""
     base = tmp_path / "base"
     AutoModelForCausalLM.from_pretrained(bases["llama"], dtype=torch.bfloat16).save_pretrained(base)
     adapter = trained_adapter(base, tmp_path / "adapter")

@@ -20,7 +20,7 @@ from tui.summary import reference
 from tui.texts import tr
 
 MUCH = 0.05
-"""Share of the update lost to rounding that is worth a word."""
+"""Rounding beside the update that is worth a word."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def _facts(line: str) -> dict[str, Any] | None:
 
 
 def _report(exported: RunDirectory, found: dict[str, Any]) -> list[str]:
-    """What was made, what it lost, and how it is loaded."""
+    """What was made, how far rounding is off, and how it is loaded."""
     facts = {"name": safe(exported.name), "step": found["step"], "size": amounts.size(found["bytes"]), "dtype": found["dtype"]}
     path, quoted = safe(found["path"]), safe(shlex.quote(found["path"]))
     if not found["merged"]:
