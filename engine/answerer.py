@@ -1,7 +1,7 @@
 """The process that holds a trained model and answers: `python -m engine.answerer RUN ADAPTER`, requests on stdin, replies on stdout.
 
-Loads once and serves whoever started it, one request after another; ends with its stdin. What requests and replies are is
-`engine.answers`. It changes nothing in the run.
+Loads once and serves whoever started it, one request after another; ends with its stdin, also in the middle of work. What requests and
+replies are is `engine.answers`. It changes nothing in the run.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from data.errors import DanluError
 from engine import answers, events
-from engine.answers import Ask, Evaluate, Halt, Requests
+from engine.answers import Ask, Evaluate, Halt
 from engine.config_file import read_resolved
 from engine.out_of_memory import out_of_memory_words
 from engine.run_directory import RunDirectory
@@ -28,15 +28,14 @@ class Inbox:
     """Requests in the order they came. A halt is heard at once, whatever is being worked on."""
 
     def __init__(self, source: BinaryIO):
-        self._waiting: queue.SimpleQueue[Requests | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Ask | Evaluate] = queue.SimpleQueue()
         self._is_halted = threading.Event()
         threading.Thread(target=self._read, args=[source], daemon=True).start()
 
-    def take(self) -> Ask | Evaluate | None:
-        """The next request, None when nobody will ask again."""
+    def take(self) -> Ask | Evaluate:
+        """The next request."""
         request = self._waiting.get()
         self._is_halted.clear()
-        assert not isinstance(request, Halt)
         return request
 
     def is_halted(self) -> bool:
@@ -50,12 +49,11 @@ class Inbox:
                 self._is_halted.set()
             elif request is not None:
                 self._waiting.put(request)
-        self._is_halted.set()
-        self._waiting.put(None)
+        os._exit(0)  # nobody will ask again, nor hear what is being worked on
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load, say `Ready`, answer until stdin ends."""
+    """Load, say `Ready`, answer; returns only where there is nothing to serve with."""
     if len(arguments) != 2:
         print("usage: python -m engine.answerer RUN ADAPTER   (people use: danlu chat)", file=sys.stderr)
         return LEFT
@@ -73,13 +71,13 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         say(answers.Refused(id="", reason=_reason(error)))
         return 1
-    while (request := inbox.take()) is not None:
+    while True:
+        request = inbox.take()
         try:
             trained.answer(request, inbox.is_halted)
             say(answers.Done(id=request.id))
         except Exception as error:
             say(answers.Refused(id=request.id, reason=_reason(error)))
-    return 0
 
 
 def _speaker(pipe: BinaryIO) -> Callable[[answers.Reply], None]:

@@ -14,15 +14,15 @@ def text_of(app: App) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-async def until(pilot: Pilot, condition: Callable[[], object]) -> None:
+async def until(pilot: Pilot, condition: Callable[[], object], looks: int = PATIENCE) -> None:
     """Return once `condition` holds."""
-    for _ in range(PATIENCE):
+    for _ in range(looks):
         await pilot.pause(0.02)
         if condition():
             return
     raise AssertionError(f"never came about; on screen:\n{text_of(pilot.app)}")
 
 
-async def until_shown(pilot: Pilot, *texts: str) -> None:
+async def until_shown(pilot: Pilot, *texts: str, looks: int = PATIENCE) -> None:
     """Return once all `texts` are on screen."""
-    await until(pilot, lambda: all(text in text_of(pilot.app) for text in texts))
+    await until(pilot, lambda: all(text in text_of(pilot.app) for text in texts), looks)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.widgets.sample_view import split_live
+from tui.widgets.live_text import split_live
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ SCREENS = {
     "config": "ConfigScreen",
     "train": "TrainScreen",
     "runs": "RunsScreen",
+    "chat": "ChatScreen",
 }
 """Tab name → class in `tui.screens.<tab name>`."""
 
@@ -109,6 +110,13 @@ class DanluApp(App[None]):
         if self.current_mode == "train":
             self.screen.post_message(events.ScreenResume())  # as coming from another screen would
         self.action_open("train")
+
+    def chat(self, run: RunDirectory) -> None:
+        """Ask the model of `run` on the chat screen."""
+        self.session.chat_run = run
+        if self.current_mode == "chat":
+            self.screen.post_message(events.ScreenResume())  # as coming from another screen would
+        self.action_open("chat")
 
     def start_run(self, document: Document) -> None:
         """Start an engine for `document` and attach to it; what goes wrong is shown, and nothing is left half started."""

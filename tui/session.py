@@ -19,6 +19,8 @@ class Session:
     run: RunDirectory | None = None
     is_launching: bool = False
     """The attached run's engine was launched a moment ago and may not have shown itself yet."""
+    chat_run: RunDirectory | None = None
+    """Whose model was chosen for the chat screen; without a choice it takes the attached run, or the newest that can be asked."""
     output_dir: Path = field(default_factory=lambda: Path("runs"))
     ascii: bool = False
 

@@ -28,7 +28,7 @@ from tui.widgets.dialogs import Confirm
 from tui.widgets.run_table import RunTable
 from tui.widgets.steady import Line, SteadyView
 
-OF_A_RUN = ("attach", "resume", "mark", "compare", "edit", "delete")
+OF_A_RUN = ("attach", "resume", "mark", "compare", "ask", "edit", "delete")
 """Actions that need a run in the list."""
 
 
@@ -47,6 +47,7 @@ class RunsScreen(DanluScreen):
         bind("r", "resume", "runs.keys.resume"),
         bind("space", "mark", "runs.keys.mark"),
         bind("m", "compare", "runs.keys.compare"),
+        bind("a", "ask", "runs.keys.ask"),
         bind("o", "edit", "runs.keys.open"),
         bind("d", "delete", "runs.keys.delete"),
         bind("y", "log_scale", "runs.keys.log", show=False),
@@ -150,6 +151,11 @@ class RunsScreen(DanluScreen):
         if row := self.table.current:
             self.danlu.attach(row.run)
 
+    def action_ask(self) -> None:
+        """Ask the model of the current run."""
+        if row := self.table.current:
+            self.danlu.chat(row.run)
+
     def action_resume(self) -> None:
         """Start an engine that goes on with the current run."""
         if (row := self.table.current) is None:
@@ -230,5 +236,8 @@ class RunsScreen(DanluScreen):
         if attached is not None and attached.path == row.run.path:
             self.session.run = None
             self.query_one(TabHeader).refresh()
+        asked = self.session.chat_run
+        if asked is not None and asked.path == row.run.path:
+            self.session.chat_run = None
         self.say(tr("runs.delete.done", name=row.run.name))
         self.look()

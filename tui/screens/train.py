@@ -66,6 +66,7 @@ class TrainScreen(DanluScreen):
         bind("s", "sample", "train.keys.sample"),
         bind("x", "stop", "train.keys.stop"),
         bind("r", "resume", "train.keys.resume"),
+        bind("a", "ask", "train.keys.ask"),
         bind("v", "view", "train.keys.view"),
         bind("tab", "view", "train.keys.view", show=False),
         bind("c", "metric", "train.keys.metric"),
@@ -174,7 +175,7 @@ class TrainScreen(DanluScreen):
         """Commands to an engine only while there is one, resuming only when there is none."""
         if binding.action in LIVE_ONLY:
             return self.shown_state in states.LIVE
-        return binding.action != "resume" or self.has_ended
+        return binding.action not in ("resume", "ask") or self.has_ended
 
     def label(self, binding: Binding) -> str:
         """The key that pauses lets a paused run go on."""
@@ -304,6 +305,11 @@ class TrainScreen(DanluScreen):
     def _say(self, glyph: str, style: str, key: str, command: str, **values: str) -> None:
         self._note = Sentence(glyph, style, tr(f"train.sending.{key}", command=command_name(command), **values))
         self._draw()
+
+    def action_ask(self) -> None:
+        """Ask the model of the followed run."""
+        if self._follower is not None:
+            self.danlu.chat(self._follower.run)
 
     def action_view(self) -> None:
         self._view = (self._view + 1) % len(self._views())

@@ -9,7 +9,7 @@ from tui import gate
 from tui.session import Session
 from tui.texts import tr
 
-TABS = ("hardware", "data", "config", "train", "runs")
+TABS = ("hardware", "data", "config", "train", "runs", "chat")
 KEY_NAMES = {
     "question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "space": "␣", "escape": "esc", "full_stop": ".", "comma": ",",
     "left_square_bracket": "[", "right_square_bracket": "]", "up": "↑", "down": "↓", "left": "←", "right": "→", "enter": "⏎",

@@ -1,18 +1,14 @@
-"""What the model says: prompt, thinking dimmed, answer bright, each under its name, and a verdict on the form.
+"""The samples of a run: the newest as it is written, older ones on demand, and what the base model answered to the same prompt.
 
-A sample being written is shown as it grows (`tui.widgets.live_text`).
+How a sample looks is `tui.widgets.sample_lines`.
 """
 
 from engine.events import SampleFinished
-from tui import gate
-from tui.amounts import rate
 from tui.fold import LiveSample, RunState
 from tui.glyphs import Glyphs
-from tui.sentences import verdict
 from tui.texts import tr
 from tui.widgets.chart import centred
-from tui.widgets.lines import wrap
-from tui.widgets.live_text import split_live
+from tui.widgets.sample_lines import SampleLines
 from tui.widgets.steady import Line, SteadyView
 
 
@@ -27,8 +23,7 @@ class SampleView(SteadyView):
         self._base = False
         self._shown = ""
         self.jumps = True
-        self._laid_out: dict[tuple[str, str, int], list[Line]] = {}
-        """Lines of whole paragraphs, so that a growing sample wraps only its last one again."""
+        self._layout = SampleLines(glyphs)
 
     def draw(self, state: RunState) -> None:
         """Show what `state` holds now; a new sample comes into sight unless an older one is being read."""
@@ -36,7 +31,8 @@ class SampleView(SteadyView):
         sample = self._sample()
         name = f"{sample.id}{'b' if self._base else ''}" if sample else ""
         if name != self._shown:
-            self._shown, self.top, self._laid_out = name, 0, {}
+            self._shown, self.top = name, 0
+            self._layout.forget()
             self.follows_end = isinstance(sample, LiveSample)
         self._retitle(sample)
         self.show(self._lines)
@@ -80,16 +76,7 @@ class SampleView(SteadyView):
         sample = self._sample()
         if sample is None:
             return centred(tr(f"train.sample.{self._nothing()}"), width, height)
-        if isinstance(sample, LiveSample):
-            thinking, answer = split_live(sample.text, self._prompt_opens)
-        else:
-            thinking, answer = sample.thinking, sample.answer
-        lines = self._part("prompt", sample.prompt, width)
-        if thinking or isinstance(sample, SampleFinished):
-            lines += [[], *self._part("thinking", thinking, width)]
-        if answer or isinstance(sample, SampleFinished):
-            lines += [[], *self._part("answer", answer, width)]
-        return lines if isinstance(sample, LiveSample) else [*lines, [], *self._verdict(sample, width)]
+        return self._layout.part("prompt", sample.prompt, width) + self._layout.said(sample, self._prompt_opens, width)
 
     def _nothing(self) -> str:
         """Why there is nothing to show."""
@@ -99,24 +86,6 @@ class SampleView(SteadyView):
             return "none_ended"
         return "empty" if self._state.step is None else "none"
 
-    def _part(self, part: str, text: str, width: int) -> list[Line]:
-        heading: Line = [(f"{self._glyphs.bar} ", "axis"), (tr(f"train.sample.{part}"), "title" if part != "thinking" else "dim")]
-        if not text.strip():
-            return [heading, [("  ", ""), (tr(f"train.sample.no_{part}") if part != "prompt" else "", "dim")]]
-        paragraphs = gate.safe_lines(text.strip("\n")).split("\n")
-        lines = [heading]
-        for paragraph in paragraphs[:-1]:
-            key = (part, paragraph, width)
-            if key not in self._laid_out:
-                self._laid_out[key] = _wrapped(paragraph, part, width)
-            lines += self._laid_out[key]
-        return lines + _wrapped(paragraphs[-1], part, width)
-
-    def _verdict(self, sample: SampleFinished, width: int) -> list[Line]:
-        sign, style = (self._glyphs.done, "good") if sample.well_formed else (self._glyphs.warning, "warn")
-        numbers = tr("train.sample.tokens", n=sample.tokens, rate=rate(sample.tokens_per_s))
-        return wrap([(f"{sign} {verdict(sample)}", style), (f" · {numbers}", "dim")], width, "  ")
-
 
 def well_formed_rate(state: RunState) -> str:
     """Well-formed samples of the base model → of the newest round; empty before the first."""
@@ -124,7 +93,3 @@ def well_formed_rate(state: RunState) -> str:
     if not rounds:
         return ""
     return f"{tr('train.sample.rounds')} {f'{rounds[0]} → ' if len(rounds) > 1 else ''}{rounds[-1]}"
-
-
-def _wrapped(paragraph: str, part: str, width: int) -> list[Line]:
-    return [[("  ", ""), *line] for line in wrap([(paragraph, part)], max(2, width - 2))]
