@@ -211,7 +211,7 @@ async def test_a_run_that_has_saved_nothing_says_so(tmp_path):
 async def test_an_empty_folder_says_what_to_do(tmp_path):
     """No run at all: no keys that would do nothing."""
     async with console(tmp_path / "none").run_test(size=SMALL) as pilot:
-        await until_shown(pilot, "has saved a model yet", "3 configures")
+        await until_shown(pilot, "saved a model yet", "3 configures", "q quit")
         assert "⏎ ask" not in text_of(pilot.app)
         await pilot.press("s", "x", "b", "w", "u", "o", "h", "j")
 

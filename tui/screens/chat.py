@@ -44,10 +44,7 @@ class ChatScreen(DanluScreen):
     ChatScreen #about { height: 1fr; }
     ChatScreen #answers { height: 1fr; }
     ChatScreen AnswerView { width: 1fr; height: 1fr; }
-    ChatScreen QuestionField { height: 3; background: $background; border: round $border; padding: 0 1; }
-    ChatScreen QuestionField:focus { background: $background; border: round $primary; }
-    .ascii ChatScreen QuestionField { border: ascii $border; }
-    .ascii ChatScreen QuestionField:focus { border: ascii $primary; }
+    ChatScreen QuestionField, ChatScreen QuestionField:focus { height: 3; background: $background; }
     """
     BINDINGS: ClassVar = [
         bind("enter,i", "ask", "chat.keys.ask"),
@@ -99,7 +96,7 @@ class ChatScreen(DanluScreen):
         with Horizontal(id="answers"):
             yield AnswerView(glyphs, True, id="base", classes="panel")
             yield AnswerView(glyphs, False, id="tuned", classes="panel")
-        yield QuestionField(tr("chat.field.placeholder"), id="field")
+        yield QuestionField(tr("chat.field.placeholder"), id="field", classes="panel")
 
     @property
     def field(self) -> QuestionField:
@@ -274,7 +271,9 @@ class ChatScreen(DanluScreen):
                 return chat is not None and chat.ready is not None
             case "choose":
                 return len(self._runs or []) > 1
-        return chat is not None
+            case "ask" | "with_base":
+                return chat is not None
+        return True
 
     def label(self, binding: Binding) -> str:
         """The keys that switch are called by what they switch to."""
