@@ -18,14 +18,17 @@ def choose_adapter(run: RunDirectory, checkpoint: int | None = None) -> Path:
         return run.final_model
     newest, _ = newest_verified(run)
     if newest is None:
-        raise RunError(f"{run.path}: has no checkpoint yet; `danlu attach {run.name}` saves one with the key k, `danlu resume` goes on")
+        raise RunError(f"{run.name}: has no checkpoint yet; `danlu attach {run.name}` saves one with the key k, `danlu resume` goes on")
     return newest
 
 
 def step_of(adapter: Path) -> int:
-    """The step that a folder which was chosen was saved at."""
-    facts = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
-    return int(facts.get("step", facts.get("steps", 0)))
+    """The step that an adapter was saved at; 0 where its folder does not say."""
+    try:
+        facts = json.loads((adapter / MANIFEST).read_text(encoding="utf-8"))
+        return int(facts.get("step", facts.get("steps", 0)))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
 
 
 def _checkpoint(run: RunDirectory, step: int) -> Path:

@@ -198,7 +198,7 @@ async def test_a_run_that_has_saved_nothing_says_so(tmp_path):
         await pilot.press("a")
         await until_shown(pilot, "▸6 Chat", "fresh has saved nothing yet. Press k")
         await ask(pilot, "123?")
-        await until_shown(pilot, "✗ fresh", "has saved nothing yet; press k")
+        await until_shown(pilot, "✗ fresh", "has no checkpoint yet")
 
         await pilot.press(*"draft", "up")
         assert app.screen.field.value == "123?"

@@ -1,9 +1,9 @@
-"""Which runs have a model to ask. It looks at names only; whether an adapter verifies is found out when it is loaded (`engine.answers`)."""
+"""Which runs have a model to ask. It looks at names only; whether an adapter verifies (`engine.chosen_adapter`) is found out on loading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.answers import step_of
+from engine.chosen_adapter import step_of
 from engine.run_directory import RunDirectory
 from tui.run_index import Row
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from data.errors import DanluError
 from engine import answers, events
+from engine.chosen_adapter import choose_adapter
 from engine.run_directory import RunDirectory
 from tui.answering import Answerer
 from tui.fold import LiveSample
@@ -79,7 +80,7 @@ class Chat:
     def load(self, take: Callable[[answers.Reply], None]) -> None:
         """Check the newest adapter and start its process; for a thread, because that reads the whole adapter. take: is given each reply."""
         try:
-            adapter = answers.adapter_of(self.run)
+            adapter = choose_adapter(self.run)
             with self._starting:
                 if not self._is_closed:
                     self._answerer = Answerer(self.run, adapter, take)
