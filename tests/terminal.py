@@ -30,7 +30,8 @@ class Terminal:
         self._lock = threading.Lock()
         variables = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | environment
         variables["PYTHONFAULTHANDLER"] = "1"
-        variables.pop("PYTEST_VERSION", None)
+        for name in ("PYTEST_VERSION", "LINES", "COLUMNS"):  # a process that has loaded readline tells its children a size of its own
+            variables.pop(name, None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tui", *arguments],
             cwd=cwd,
