@@ -17,7 +17,7 @@ from data.errors import DanluError
 from engine import answers, events
 from engine.answers import Ask, Evaluate, Halt
 from engine.config_file import read_resolved
-from engine.out_of_memory import out_of_memory_words
+from engine.out_of_memory import is_out_of_memory, out_of_memory_words
 from engine.run_directory import RunDirectory
 
 LEFT = 2
@@ -96,11 +96,8 @@ def _reason(error: Exception) -> str:
     """One message; for what is our own defect the traceback goes to stderr."""
     if isinstance(error, DanluError):
         return str(error)
-    if isinstance(error, RuntimeError | MemoryError):
-        try:
-            return f"out of memory ({out_of_memory_words(error)}); stop what else uses this device, or ask for fewer tokens"
-        except (RuntimeError, MemoryError):
-            pass
+    if is_out_of_memory(error):
+        return f"out of memory ({out_of_memory_words(error)}); stop what else uses this device, or ask for fewer tokens"
     traceback.print_exception(error)
     return f"{type(error).__name__}: {error}"
 

@@ -12,13 +12,12 @@ from torch import Tensor
 from engine.base_weights import Shard, file_names, stored_type, write_index
 from engine.errors import ModelError
 from engine.merging import Rounding, read_adapter, stored_as
-
-TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+from engine.precision import DTYPES
 
 
 def dtype_of(name: str) -> torch.dtype | None:
     """The type of that name; None of "auto", which is each tensor's own."""
-    return TYPES.get(name)
+    return DTYPES.get(name)
 
 
 class MergedWeights:
@@ -50,7 +49,7 @@ class MergedWeights:
     @property
     def facts(self) -> dict[str, Any]:
         """How many tensors, of them merged, in which type, and how far the cast to it is off."""
-        types = sorted(name for name, dtype in TYPES.items() if dtype in self._types)
+        types = sorted(name for name, dtype in DTYPES.items() if dtype in self._types)
         return {
             "tensors": self._total, "merged": len(self._adapter.layers), "dtype": "+".join(types), "shift": self._rounding.facts,
         }  # fmt: skip

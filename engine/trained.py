@@ -20,6 +20,7 @@ from engine.chosen_adapter import step_of
 from engine.config import Config, Data
 from engine.errors import ModelError, RunError
 from engine.evaluation import evaluate
+from engine.fitting import CPU_TOKENS
 from engine.loading import load_base, model_type, pick_device, prepare_training
 from engine.model_shape import ModelShape
 from engine.precision import choose_precision
@@ -27,8 +28,6 @@ from engine.run_directory import RunDirectory
 from engine.sampling import sample
 
 Say = Callable[[answers.Reply], None]
-ROW_TOKENS = 512
-"""Tokens that an evaluation passes at once where an example is not longer: little memory, and as fast as more on a CPU."""
 
 
 class Trained:
@@ -83,7 +82,7 @@ class Trained:
     def _evaluate(self, request: Evaluate, is_halted: Callable[[], bool]) -> None:
         examples = self._examples(request.data)
         found = evaluate(
-            self._model, examples, step=0 if request.base else self._step, row_length=ROW_TOKENS, interrupted=is_halted,
+            self._model, examples, step=0 if request.base else self._step, row_length=CPU_TOKENS, interrupted=is_halted,
             progress=lambda done, total: self._say(events.Phase(name="evaluate", done=done, total=total)),
         )  # fmt: skip
         if found is not None:

@@ -139,10 +139,14 @@ class ChatScreen(DanluScreen):
         """Let go of the model, and be ready to load that of `run`."""
         if self._chat is not None:
             self.run_worker(self._chat.close, thread=True, group="close")
-        self._exchanges = [exchange for exchange in self._exchanges if exchange.answers]
-        self._at = min(self._at, max(0, len(self._exchanges) - 1))
+        self._forget_unanswered()
         self._chat = Chat(run) if run else None
         self.query_one(KeyBar).refresh()
+
+    def _forget_unanswered(self) -> None:
+        """Questions whose model has gone before it said anything."""
+        self._exchanges = [exchange for exchange in self._exchanges if exchange.answers]
+        self._at = min(self._at, max(0, len(self._exchanges) - 1))
 
     def on_unmount(self) -> None:
         if self._chat is not None:
@@ -198,8 +202,7 @@ class ChatScreen(DanluScreen):
         before = self._mood()
         self._chat.hear(message.reply)
         if self._chat.fault:
-            self._exchanges = [exchange for exchange in self._exchanges if exchange.answers]
-            self._at = min(self._at, max(0, len(self._exchanges) - 1))
+            self._forget_unanswered()
         if self._mood() != before:
             self.query_one(KeyBar).refresh()
         self._draw()

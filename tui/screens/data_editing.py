@@ -3,7 +3,7 @@
 What an edit is and where it is kept is `data.edits` and `data.edit_journal`; this asks the person.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,9 +109,7 @@ class Editing:
         """Propose to leave many rows out; if all of them are left out already, to take them in again. For a thread: makes nothing."""
         are_out = all(map(self._table.is_left_out, rows))
         changes = []
-        for done, row in enumerate(rows):
-            if done % TOLD_EVERY == 0:
-                tell(Stage("leave_out", done, len(rows)))
+        for row in passing(rows, "leave_out", tell):
             changes.append(self.change(row, self._changed_value(row), not are_out))
         tell(Proposed(self, tuple(changes)))
 
@@ -202,6 +200,14 @@ class Editing:
 
     def _is_true(self, position: int, of: str) -> bool:
         return position < self._table.dataset.values and digest(self._table.source(self._table.row_at(position))) == of
+
+
+def passing(rows: Sequence[int], stage: str, tell: Callable[[Stage], None]) -> Iterator[int]:
+    """The rows, telling now and then how many have been passed. What `tell` raises comes through."""
+    for done, row in enumerate(rows):
+        if done % TOLD_EVERY == 0:
+            tell(Stage(stage, done, len(rows)))
+        yield row
 
 
 def _shown(offer: fixes.Offer) -> str:

@@ -12,7 +12,7 @@ from textual.app import App
 from data import fixes
 from tui import gate
 from tui.faults import code_name
-from tui.screens.data_editing import TOLD_EVERY, Editing, Proposed
+from tui.screens.data_editing import Editing, Proposed, passing
 from tui.screens.data_loading import Stage
 from tui.texts import tr
 from tui.widgets.choices import Choice, Choices
@@ -30,9 +30,7 @@ def look(editing: Editing, rows: Sequence[int], tell: Callable[[Stage | Fixable]
     """Tell what could be repaired in `rows`. For a thread."""
     found: dict[str, list[int]] = defaultdict(list)
     examples: dict[str, str] = {}
-    for done, row in enumerate(rows):
-        if done % TOLD_EVERY == 0:
-            tell(Stage("fix", done, len(rows)))
+    for row in passing(rows, "fix", tell):
         if not isinstance(raw := editing.raw(row), dict):
             continue
         for offer in fixes.offers(raw):
@@ -60,9 +58,7 @@ def propose(fixable: Fixable, codes: Collection[str], tell: Callable[[Stage | Pr
     """Work the wanted repairs out. For a thread. Raises DataError for a script that needs OpenCC."""
     rows = sorted(set().union(*(fixable.rows[code] for code in codes)))
     changes = []
-    for done, row in enumerate(rows):
-        if done % TOLD_EVERY == 0:
-            tell(Stage("fix", done, len(rows)))
+    for row in passing(rows, "fix", tell):
         raw = fixable.editing.raw(row)
         assert isinstance(raw, dict), row
         if offers := fixes.offers(raw, [code for code in fixes.FIXES if code in codes]):
