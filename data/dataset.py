@@ -191,7 +191,8 @@ class Dataset:
             return DataError(f"{self.path}: holds no record; give a file with one record a line, or a JSON array of records")
         shown = "\n".join(f"{self.path}:{fault.line}: {fault.text}" for fault in self.faults[:3])
         layout = f"; data.format is {self._layout!r}, 'auto' detects the layout" if self._layout != "auto" else ""
-        return DataError(f"{self.path}: none of its {self.invalid} records can be used{layout}; the first reasons:\n{shown}")
+        none = f"none of its {self.invalid} records can be used" if self.invalid > 1 else "its only record cannot be used"
+        return DataError(f"{self.path}: {none}{layout}; the first reasons:\n{shown}")
 
 
 class Places:

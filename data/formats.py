@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import reprlib
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -129,11 +130,20 @@ def convert(raw: dict[str, Any], format: str) -> tuple[Conversation | None, list
         if layout is None:
             fields = ", ".join(list(raw)[:6]) or "none"
             known = "instruction/output, conversations, messages or query/response"
-            cure = "other names are mapped by data.columns (--column output=回答)"
-            raise RecordError("", "unknown_format", f"no known layout; fields seen: {fields}; expected {known}; {cure}")
+            text = f"no known layout; fields seen: {fields}; expected {known}; {_column_cure(raw)}"
+            raise RecordError("", "unknown_format", text)
         return _conversation(raw, list(READERS[layout](raw)), remarks), remarks
     except RecordError as error:
         return None, [*remarks, error.problem]
+
+
+def _column_cure(raw: dict[str, Any]) -> str:
+    """All names that have to be told, with this record's own fields as examples: which is which only a person knows."""
+    theirs = [shlex.quote(name) for name in raw if not is_known_field(name)]
+    question, answer = (theirs[0], theirs[-1]) if len(theirs) > 1 else (*theirs, "回答")[:2] if theirs else ("提问", "回答")
+    if any(field in raw for field in RESPONSE_FIELDS):
+        return f"name the field of the question by data.columns, for example --column query={question}"
+    return f"name the fields of question and answer by data.columns, for example --column query={question} --column response={answer}"
 
 
 def _conversation(raw: dict[str, Any], said: list[Said], remarks: list[Problem]) -> Conversation:
@@ -370,7 +380,8 @@ def _list(value: Any, field: str) -> list[Any]:
 def _missing_or_wrong(raw: dict[str, Any], name: str, prefix: str, wanted: str) -> RecordError:
     if name not in raw:
         seen = ", ".join(map(repr, list(raw)[:6])) or "none"
-        return RecordError(prefix + name, "missing", f"{prefix + name!r} is missing; fields seen: {seen}")
+        cure = "" if prefix else f"; if another field holds it, name that by data.columns: --column {name}=THEIRS"
+        return RecordError(prefix + name, "missing", f"{prefix + name!r} is missing; fields seen: {seen}{cure}")
     return _wrong_type(prefix + name, raw[name], wanted)
 
 

@@ -228,7 +228,7 @@ def _split_key(key: str) -> tuple[str, str]:
         near = difflib.get_close_matches(section, list(every), n=1, cutoff=0.6)
         cure = f"did you mean {every[near[0]]}?" if near else "write SECTION.KEY, such as train.learning_rate"
         raise ConfigError(f"{key}: no such key; {cure}")
-    _check_keys({section: {name: None}}, key)
+    _check_keys({section: {name: None}}, "--set")
     return section, name
 
 
@@ -260,12 +260,12 @@ def _nearest_key(section: str, name: str, keys: dict[str, list[str]]) -> str:
     home = next((other for other, names in keys.items() if name in names), None)
     if home is not None and not difflib.get_close_matches(name, keys[section], n=1, cutoff=0.8):
         return f"; {name} belongs to section [{home}]"
-    return _nearest(name, keys[section], f"the keys of [{section}] are")
+    return _nearest(name, keys[section], f"the keys of [{section}] are", f"{section}.")
 
 
-def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+def _nearest(name: str, known: Iterable[str], otherwise: str, before: str = "") -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; {otherwise} {', '.join(known)}"
+    return f"; did you mean {before}{close[0]}?" if close else f"; {otherwise} {', '.join(known)}"
 
 
 def _check_finite(raw: dict[str, Any], origin: str) -> None:

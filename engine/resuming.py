@@ -22,6 +22,20 @@ SPLIT = ("batch_size", "gradient_checkpointing", "machine", "ranks")
 """What decides with the memory at hand how a step is split."""
 LATER = {"init": "default", "plus_ratio": 1.0}
 """Keys that came after the first checkpoints: left out at their defaults, so that those still match."""
+NAMES: dict[str, tuple[str, ...]] = {
+    "model": ("model.name", "model.revision", "model.quantization"),
+    "seed": ("train.seed",),
+    "rows": ("data.packing", "data.max_seq_length"),
+    "rows_per_step": ("rows in a step",),
+    "batch_size": ("train.batch_size",),
+    "learning_rate": ("train.learning_rate", "train.scheduler", "train.warmup_ratio", "train.decay_ratio"),
+    "length": ("train.num_epochs", "train.max_steps"),
+    "optimizer": ("train.optimizer", "train.weight_decay", "train.max_grad_norm", "train.neftune_alpha"),
+    "gradient_checkpointing": ("train.gradient_checkpointing",),
+    "machine": ("processor", "threads"),
+    "ranks": ("parallel.strategy", "processes"),
+}
+"""Mark → what its values are called where a person sets or sees them; what is not here is called as the mark is."""
 SHOWN = 60
 """Characters of a changed value that a message shows."""
 
@@ -52,16 +66,16 @@ def fingerprint(
 
 
 def compare(checkpoint: Path, then: dict[str, str], now: dict[str, str]) -> list[str]:
-    """What has changed since `checkpoint` was saved, "learning_rate [0.0002, …] → [0.0001, …]"; [] means bit for bit the same run.
+    """What has changed since `checkpoint` was saved, "train.learning_rate 0.0002 → 0.0001"; [] means bit for bit the same run.
 
     Raises RunError for a change that cannot be gone on with.
     """
     then = _in_todays_names(then)
     changed = [name for name in now if then.get(name) != now[name]]
-    told = {name: f"{name} {_cut(then.get(name, 'unknown'))} → {_cut(now[name])}" for name in changed}
-    if hard := [told[name] for name in changed if name in MUST_MATCH]:
+    told = {name: _differences(name, then.get(name), now[name]) for name in changed}
+    if hard := [difference for name in changed if name in MUST_MATCH for difference in told[name]]:
         raise RunError(f"{checkpoint}: cannot resume, because this has changed since: {'; '.join(hard)}; restore it, or start a new run")
-    return list(told.values())
+    return [difference for differences in told.values() for difference in differences]
 
 
 def splits_alike(then: dict[str, str], now: dict[str, str]) -> bool:
@@ -72,6 +86,30 @@ def splits_alike(then: dict[str, str], now: dict[str, str]) -> bool:
 def rows_per_step(then: dict[str, str]) -> int:
     """Rows of a step as a checkpoint's fingerprint tells them."""
     return int(_in_todays_names(then)["rows_per_step"])
+
+
+def _differences(name: str, then: str | None, now: str) -> list[str]:
+    """Each value of a mark that is another than it was, by its name."""
+    before, after = {} if then is None else _values(name, then), _values(name, now)
+    pairs = {key: (_cut(before.get(key, "unknown" if then is None else "unset")), _cut(after.get(key, "unset"))) for key in before | after}
+    return [f"{key} {was} → {is_now}" for key, (was, is_now) in pairs.items() if was != is_now]
+
+
+def _values(name: str, mark: str) -> dict[str, str]:
+    """The values in a mark by the names a person knows; a value without one of its own shares the mark's."""
+    try:
+        value = json.loads(mark)
+    except ValueError:  # a plain text
+        value = mark
+    if isinstance(value, dict):
+        return {f"lora.{key}": _plain(one) for key, one in value.items()}
+    if name not in NAMES:
+        return {name: ", ".join(map(_plain, value)) if isinstance(value, list) else mark}
+    return dict(zip(NAMES[name], map(_plain, value if isinstance(value, list) else [value]), strict=False))
+
+
+def _plain(value: Any) -> str:
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _in_todays_names(then: dict[str, str]) -> dict[str, str]:

@@ -44,8 +44,7 @@ def put_back(
     Raises RunError when the data, the model or the adapter's shape is another.
     """
     if changed := compare(checkpoint, state.fingerprint, parts.fingerprint):
-        text = f"resumed as an equivalent run, not bit for bit the same, because this has changed since: {'; '.join(changed)}"
-        warn("resume_equivalent", text)
+        warn("resume_equivalent", f"changed since {checkpoint.name}: {'; '.join(changed)}")
     model = parts.model
     if ranks.is_first:
         restore(checkpoint, model.peft, parts.updater.optimizer, model.device, model.start is not None)

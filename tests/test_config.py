@@ -83,7 +83,7 @@ def test_empty_configuration_has_every_default():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[train]\nlearnin_rate = 1", "unknown key train.learnin_rate; did you mean learning_rate?"),
+        ("[train]\nlearnin_rate = 1", "unknown key train.learnin_rate; did you mean train.learning_rate?"),
         ("[train]\nr = 8", "unknown key train.r; r belongs to section [lora]"),
         ("[trian]\nseed = 1", "unknown section [trian]; did you mean train?"),
         ("train = 1", "train = 1 stands alone; write a key of section [train]"),
@@ -138,6 +138,7 @@ def test_set_changes_values_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [("train.learning_rate", "KEY=VALUE"), ("learning_rate=1", "did you mean train.learning_rate?"), ("train.lr=1", "unknown key"),
+     ("lora.rnk=3", "--set: unknown key lora.rnk; did you mean lora.r?"),
      ("train.seed=x", "train.seed = 'x': must be a whole number")],
 )  # fmt: skip
 def test_wrong_set_is_refused(change, says):

@@ -1,9 +1,11 @@
 """Record layouts: each becomes the same conversation, and what is wrong is named with field and value."""
 
+import shlex
+
 import pytest
 
 from data.conversation import Turn
-from data.formats import convert, detect
+from data.formats import convert, detect, rename
 
 QUESTION, ANSWER = Turn("user", "什么是SM4？"), Turn("assistant", "分组密码。", "国密算法")
 TAGGED = "<thinking>国密算法</thinking>分组密码。"
@@ -114,6 +116,30 @@ def test_what_is_wrong_is_named(raw, field, code):
 
     assert conversation is None
     assert [(problem.field, problem.code) for problem in problems] == [(field, code)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "options"),
+    [
+        ({"提问": "q", "思路": "t", "回答": "a"}, ["query=提问", "response=回答"]),
+        ({"my question": "q", "my answer": "a"}, ["query=my question", "response=my answer"]),
+        ({"问题": "q", "output": "a"}, ["query=问题"]),
+    ],
+)
+def test_the_cure_for_foreign_names_makes_the_record_readable(raw, options):
+    """It names every column that is needed, ready to be typed, and no more."""
+    _, (problem,) = convert(raw, "auto")
+
+    typed = shlex.split(problem.text[problem.text.index("--column") :])
+    assert typed == [word for option in options for word in ("--column", option)]
+    assert convert(rename(raw, options), "auto")[0] is not None
+
+
+def test_the_cure_for_a_missing_answer_names_its_option():
+    """A question that is found and an answer that is not are half of the way."""
+    _, (problem,) = convert({"question": "q", "回答": "a"}, "auto")
+
+    assert problem.text.endswith("--column response=THEIRS")
 
 
 def test_a_huge_wrong_value_makes_a_short_message():

@@ -39,14 +39,14 @@ def test_a_checkpoint_of_the_first_versions_is_the_same_run():
 
 def test_another_batch_is_seen_in_a_checkpoint_of_the_first_versions():
     """Told as a change that can be gone on with, once."""
-    assert compare(HERE, as_once_saved(marks()), marks(batch_size=2, gradient_accumulation_steps=6)) == ["rows_per_step 8 → 12"]
+    assert compare(HERE, as_once_saved(marks()), marks(batch_size=2, gradient_accumulation_steps=6)) == ["rows in a step 8 → 12"]
 
 
 def test_other_rows_are_refused_in_a_checkpoint_of_the_first_versions():
     """A row of another length is another place in the data."""
     once = as_once_saved(marks()) | {"rows_per_step": "[8, true, 512]"}
 
-    with pytest.raises(RunError, match=r"rows \[true, 512\] → \[true, 1024\]"):
+    with pytest.raises(RunError, match=r"data\.max_seq_length 512 → 1024"):
         compare(HERE, once, marks())
 
 
@@ -54,7 +54,17 @@ def test_a_mark_that_was_not_saved_yet_counts_as_changed():
     """Nobody can say that it is the same, so the run is an equivalent one."""
     then = {name: value for name, value in marks().items() if name != "ranks"}
 
-    assert compare(HERE, then, marks()) == ['ranks unknown → ["single", 1]']
+    assert compare(HERE, then, marks()) == ["parallel.strategy unknown → single", "processes unknown → 1"]
+
+
+def test_what_changed_is_called_as_a_person_sets_it():
+    """The key with both values, one for each that is another, and never the mark as it is saved."""
+    now = marks(max_steps=300, scheduler="wsd", learning_rate=1e-4)
+
+    assert compare(HERE, marks(), now) == [
+        "train.learning_rate 0.0002 → 0.0001", "train.scheduler cosine → wsd", "train.decay_ratio unset → 0.2", "train.max_steps unset → 300",
+    ]  # fmt: skip
+    assert compare(HERE, marks() | {"machine": '["another CPU", 1]'}, marks())[0].startswith("processor another CPU → ")
 
 
 @pytest.mark.parametrize("package", ["danlu", "torch", "transformers", "peft"])

@@ -65,7 +65,7 @@ def _another_batch(bench: Bench, whole: RunDirectory) -> None:
                 shutil.rmtree(run.checkpoints()[0])
                 train_here(run)
             told = [w.text for w in of_type(run, events.Warning) if w.code == "resume_equivalent"]
-            assert len(told) == 1 and "rows_per_step 4 → 6" in told[0], told
+            assert len(told) == 1 and "rows in a step 4 → 6" in told[0], told
             facts.append((losses(run), of_type(run, events.Step)[-1].epoch))
             assert facts[0] == facts[-1]
 
@@ -79,7 +79,7 @@ def _longer(bench: Bench) -> None:
         changed_document(run, ["train.max_steps=40"])[0].save()
         assert train_here(run) == "finished"
         assert losses(run) == losses(undisturbed(bench, "steady", train=steady))
-        assert [w.code for w in of_type(run, events.Warning) if "length" in w.text] == ["resume_equivalent"]
+        assert [w.code for w in of_type(run, events.Warning) if "train.max_steps 20 → 40" in w.text] == ["resume_equivalent"]
 
 
 def _order(bench: Bench) -> None:
