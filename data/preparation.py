@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from data.cache import cache_key
 from data.conversation import Conversation
+from data.counted import counted
 from data.errors import DataError
 from data.example_store import ExampleStore, open_or_write
 from data.examples import Example, ExampleBuilder, ExampleSettings
@@ -219,23 +220,29 @@ def _remarks(prepared: Prepared, settings: PreparationSettings, tokenizer: Token
     counts, records = prepared.counts, prepared.records
     if prepared.invalid:
         path, first = next((d.path, d.faults[0]) for d in (prepared.dataset, prepared.eval_dataset) if d is not None and d.faults)
-        yield "invalid_records", f"{prepared.invalid} records cannot be used and are left out; the first, {path}:{first.line}: {first.text}"
+        lost = counted(prepared.invalid, "record cannot be used and is left out", "records cannot be used and are left out")
+        yield "invalid_records", f"{lost}; the first, {path}:{first.line}: {first.text}"
     if prepared.with_thinking < ENOUGH_THINKING * records:
         share = 100 * prepared.with_thinking / records
         yield "little_thinking", f"only {share:.0f} % of the records show reasoning; under 75 % the model may unlearn to think"
     if counts["over_length"]:
-        yield "over_length", f"{counts['over_length']} examples are longer than {settings.max_seq_length} tokens and are dropped"
+        too_long = counted(counts["over_length"], "example is", "examples are")
+        yield "over_length", f"{too_long} longer than {settings.max_seq_length} tokens and dropped"
     if counts["truncated"]:
-        limit = f"{settings.max_seq_length} tokens"
-        yield "truncated", f"the reasoning of {counts['truncated']} examples is cut to fit {limit}; answers are whole"
+        cut = counted(counts["truncated"], "example", "examples")
+        yield "truncated", f"the reasoning of {cut} is cut to fit {settings.max_seq_length} tokens; answers are whole"
     if counts["without_thinking"]:
-        yield "dropped_without_thinking", f"{counts['without_thinking']} examples without reasoning are dropped"
+        without = counted(counts["without_thinking"], "example without reasoning is dropped", "examples without reasoning are dropped")
+        yield "dropped_without_thinking", without
     if counts["control_tokens"]:
-        yield "control_tokens", f"{counts['control_tokens']} records hold control tokens in their text; they are encoded as plain text"
+        holding = counted(counts["control_tokens"], "record holds", "records hold")
+        yield "control_tokens", f"{holding} control tokens in the text; they are encoded as plain text"
     if doubles := prepared.dataset.records.facts.exact_duplicates():
-        yield "exact_duplicates", f"{doubles} records are exact duplicates of others; they weigh double in training"
+        repeating = counted(doubles, "record repeats an earlier one", "records repeat earlier ones")
+        yield "exact_duplicates", f"{repeating} exactly; what is repeated weighs double in training"
     if prepared.leaks:
-        yield "eval_overlap", f"{prepared.leaks} evaluation records are near duplicates of training records: the evaluation flatters"
+        leaks = counted(prepared.leaks, "evaluation record is a near duplicate", "evaluation records are near duplicates")
+        yield "eval_overlap", f"{leaks} of training records: the evaluation flatters"
     if not tokenizer.writes_tools() and any(prepared.dataset.records.facts.has_tools):
         yield "tools_ignored", "the chat template does not show tools to the model; their descriptions are left out"
     if settings.eval_fraction > 0 and not prepared.eval:

@@ -11,6 +11,7 @@ import traceback
 import uuid
 from pathlib import Path
 
+from data.counted import counted
 from data.errors import DanluError
 from engine import events
 from engine.card_watch import lost_gpu_words
@@ -70,7 +71,8 @@ def _run_alone(run: RunDirectory, config: Config, control: Control, placement: P
     reporter.watchdog.start()
     reporter.watch_hardware(LoadSampler().sample)  # from the first second on: consoles take it for the engine's sign of life
     if placement.idle:
-        reporter.warn("gpus_idle", f"{placement.idle} more GPUs stay idle: how large the model is was not known before it was fetched; "
+        idle = counted(placement.idle, "more GPU stays", "more GPUs stay")
+        reporter.warn("gpus_idle", f"{idle} idle: how large the model is was not known before it was fetched; "
                       "`danlu stop` and `danlu resume` spread the run over them where that is faster")  # fmt: skip
     last = _run(run, config, control, reporter)
     reporter.close(last)

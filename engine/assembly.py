@@ -15,6 +15,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from data.conversation import Conversation, Turn
+from data.counted import counted
 from data.errors import DataError
 from data.example_store import ExampleStore
 from data.examples import Example
@@ -273,4 +274,4 @@ def _updater(config: Config, trainable: dict[str, Tensor], precision: str) -> Up
 
 def device_name(device: torch.device) -> str:
     """As plans call it."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {counted(torch.get_num_threads(), 'thread', 'threads')}"

@@ -5,6 +5,8 @@ import time
 
 import torch
 
+from data.counted import counted
+
 BUDGET_S = 0.25
 """For each precision; a CPU that emulates bf16 may spend it on one product."""
 SIZES = {"cpu": 768, "cuda": 4096}
@@ -14,7 +16,7 @@ COPIED_BYTES = 256 << 20
 def main() -> None:
     """Measure and print."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {counted(torch.get_num_threads(), 'thread', 'threads')}"
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     gflops = {kind: round(gemm_gflops(dtype, device), 1) for kind, dtype in kinds.items()}
     print(json.dumps({"device": name, "gflops": gflops, "memory_gbs": round(copy_gbs(device), 1)}))

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from data.counted import counted
 from engine.checkpoint import TrainingState
 from engine.errors import EnvironmentFault
 from engine.fitting import SMALL_CHUNK_BYTES
@@ -56,8 +57,7 @@ class MemoryLadder:
         torch.cuda.empty_cache()
         if self.batch_size > 1:
             self.batch_size = max(1, self.batch_size // 2)
-            rows = "1 row" if self.batch_size == 1 else f"{self.batch_size} rows"
-            self._tell(f"micro-batches are now {rows}; the effective batch stays the same")
+            self._tell(f"micro-batches are now {counted(self.batch_size, 'row', 'rows')}; the effective batch stays the same")
         elif self.has_rungs(model):
             model.recompute(model.num_layers)
             self._tell("activations of all layers are now recomputed in backward: the same result, up to a third slower")

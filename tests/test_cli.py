@@ -425,7 +425,7 @@ def test_inspection_names_every_problem(here, capsys):
         file.write("\n{broken\n")
 
     assert cli.main(["inspect", "d.jsonl"]) == 0
-    assert "lines 3" in capsys.readouterr().out
+    assert "line 3" in capsys.readouterr().out
 
 
 def test_doctor_reports_and_judges(monkeypatch, capsys):

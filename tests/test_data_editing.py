@@ -237,7 +237,7 @@ async def test_edits_of_a_record_that_changed_in_the_file_are_not_restored(sourc
         screen = pilot.app.screen_stack[0]
         await until(pilot, lambda: pilot.app.screen is not screen)
         await pilot.press("enter")
-        await until(pilot, lambda: any("1 records have been changed" in note.message for note in pilot.app._notifications))
+        await until(pilot, lambda: any("1 record has been changed" in note.message for note in pilot.app._notifications))
 
         assert screen.table.edits.positions() == [1]
 

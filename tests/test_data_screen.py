@@ -120,7 +120,7 @@ async def test_filter_shows_only_what_was_chosen(data_file):
         await pilot.press("f", "enter")
 
         assert offered["problem", ""] == 1 and offered["problem", "empty_thinking"] == 1
-        assert offered["alike", "exact"] == 2 and offered["difficulty", "hard"] == 1
+        assert offered["alike", "exact"] == 1 and offered["difficulty", "hard"] == 1
         assert offered["thinking", "with"] == 2 and offered["thinking", "without"] == 1 and offered["thinking", "faulty"] == 1
         assert list(screen.browser.records.numbers) == [3] and "1 shown: any problem" in screen_text(pilot)[2]
         await pilot.press("escape")
@@ -170,10 +170,10 @@ async def test_missing_model_says_how_to_get_it_and_the_rest_still_works(data_fi
 
         assert "danlu fetch not/here" in page_text(pilot)
         await open_page(pilot, "s")
-        assert "1 exact duplicates" in page_text(pilot)
+        assert "1 exact duplicate of an earlier record" in page_text(pilot)
         assert "SM4" in page_text(pilot)
         await pilot.press("p")
-        assert "0 of 1 groups" in page_text(pilot)
+        assert "0 of 1 group of near" in page_text(pilot)
 
 
 async def test_cutoff_moves_and_its_loss_is_shown(data_file, qwen3):
@@ -224,7 +224,8 @@ async def test_screen_and_report_agree(shared_data):
         table = pilot.app.screen.table
 
         summary = plain(summary_lines(table, UNICODE, False, 80))
-        assert f"{report.exact_duplicates} exact duplicates" in summary
+        assert f"{report.exact_duplicates} exact duplicates of an earlier record" in summary
+        assert dict(offers(table, ()))[Filter("alike", "exact")] == report.exact_duplicates
         assert f"languages  Chinese {report.language['zh']:,} · " in summary
         assert len(table.near) == report.near_duplicate_groups
         assert dict(table.texts.languages) == report.language

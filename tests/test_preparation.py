@@ -1,6 +1,7 @@
 """Preparation: a file becomes examples, and whatever is odd about it is said before the first step."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,9 @@ from data.errors import DataError
 from data.examples import ExampleSettings, build_examples
 from data.preparation import PreparationSettings, prepare
 from data.reading import read_file
+from engine.events import Phase
+from tui.sentences import phase_text
+from tui.texts import set_language
 
 HAN = [chr(0x4E00 + number * 11) * 3 for number in range(400)]
 
@@ -94,7 +98,7 @@ def test_over_length_is_counted_and_told(qwen3, file):
     prepared = _prepare(qwen3, file([*map(_raw, range(9)), _raw(9, answer="很长" * 300)]), max_seq_length=200, eval_fraction=0)
 
     assert (len(prepared.train), prepared.dropped_over_length) == (9, 1)
-    assert ("over_length", "1 examples are longer than 200 tokens and are dropped") in prepared.remarks
+    assert ("over_length", "1 example is longer than 200 tokens and dropped") in prepared.remarks
 
 
 def test_truncated_thinking_is_told(qwen3, file):
@@ -149,7 +153,7 @@ def test_exact_duplicates_are_told(qwen3, file):
     """They stay, but weigh double."""
     prepared = _prepare(qwen3, file([_raw(0), _raw(0), *map(_raw, range(1, 8))]))
 
-    assert prepared.remarks == [("exact_duplicates", "1 records are exact duplicates of others; they weigh double in training")]
+    assert prepared.remarks == [("exact_duplicates", "1 record repeats an earlier one exactly; what is repeated weighs double in training")]
 
 
 def test_control_tokens_in_the_data_are_told(qwen3, file):
@@ -248,3 +252,17 @@ def test_a_run_proves_its_split(qwen3, file, tmp_path):
     _prepare(qwen3, file(map(_raw, range(20)))).write_split(tmp_path / "split.json")
 
     assert json.loads((tmp_path / "split.json").read_text(encoding="utf-8"))["crossing_pairs"] == {"exact": 0, "near": 0}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_done_to_the_data_is_told_in_words(qwen3, file, language):
+    """No name that the code gives a stage of its work reaches the screen."""
+    names = set()
+    settings = PreparationSettings(file(map(_raw, range(4))), eval_path=file([_raw(9)], "eval.jsonl"))
+    prepare(settings, qwen3, 42, lambda name, done, total: names.add(name))
+    set_language(language)
+    told = {name: phase_text(Phase(name="tokenise", detail=name)) for name in names}
+    set_language("auto")
+
+    assert names == {"read", "group", "train", "eval"}
+    assert all(re.search(r"[：:] ?(?!" + name + r"$)\S+", text) for name, text in told.items()), told

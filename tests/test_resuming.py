@@ -62,8 +62,11 @@ def test_what_changed_is_called_as_a_person_sets_it():
     now = marks(max_steps=300, scheduler="wsd", learning_rate=1e-4)
 
     assert compare(HERE, marks(), now) == [
-        "train.learning_rate 0.0002 → 0.0001", "train.scheduler cosine → wsd", "train.decay_ratio unset → 0.2", "train.max_steps unset → 300",
-    ]  # fmt: skip
+        "train.learning_rate 0.0002 → 0.0001",
+        "train.scheduler cosine → wsd",
+        "train.decay_ratio unset → 0.2",
+        "train.max_steps unset → 300",
+    ]
     assert compare(HERE, marks() | {"machine": '["another CPU", 1]'}, marks())[0].startswith("processor another CPU → ")
 
 

@@ -126,7 +126,7 @@ async def test_delete_needs_a_yes_and_takes_the_whole_folder(tmp_path):
 
         await pilot.press("d", "y")
         await until(pilot, lambda: not run.path.exists())
-        await until_shown(pilot, "1 runs")
+        await until_shown(pilot, "1 run")
         assert other.events.exists()
         assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 

@@ -10,6 +10,13 @@ import tomli
 
 from tui import texts
 
+COUNTED = (
+    "records", "examples", "exercises", "tokens", "terms", "groups", "steps", "runs", "threads", "processes", "cores", "lines", "rows",
+    "checks",
+)  # fmt: skip
+FROM_THE_ENGINE = ("doctor.found.", "hardware.note.")
+"""Sentences that the engine says in English too, word for word."""
+
 TUI = Path(texts.__file__).parent
 KEY = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
@@ -35,6 +42,11 @@ def placeholders(text):
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
+def shown(text):
+    """Placeholders but for those that only choose a word, which one language may need and the other not."""
+    return {name for _, name, spec, _ in string.Formatter().parse(text) if name and "|" not in spec}
+
+
 def asked_for():
     """(file:line, key, names of the values given or None) for each literal key in tr(…), has(…) and bind(…)."""
     for path, tree in SOURCES.items():
@@ -55,8 +67,8 @@ def test_every_text_is_there_in_both_languages_with_the_same_placeholders(path):
         wanted = {"zh"} if key.startswith(("config.help.", "config.preset.", "data.about.")) else {"en", "zh"}
         if set(entry) != wanted or not all(entry.values()):
             faults.append(f"{key} is not in both languages")
-        elif "en" in entry and placeholders(entry["en"]) != placeholders(entry["zh"]):
-            faults.append(f"{key}: {placeholders(entry['en'])} against {placeholders(entry['zh'])}")
+        elif "en" in entry and shown(entry["en"]) != shown(entry["zh"]):
+            faults.append(f"{key}: {shown(entry['en'])} against {shown(entry['zh'])}")
 
     assert faults == []
 
@@ -112,6 +124,21 @@ def test_the_language_is_the_users(monkeypatch):
     texts.set_language("zh")
     assert texts.language() == "zh"
     texts.set_language("en")
+
+
+def test_one_of_something_is_not_called_several():
+    """A text chooses its word by the number, whether that comes as a number or ready to be read."""
+    told = [texts.tr("data.records", count=count) for count in (0, 1, "1", 2, "1,000")]
+
+    assert told == ["0 records", "1 record", "1 record", "2 records", "1,000 records"]
+
+
+def test_no_count_stands_before_a_fixed_plural():
+    """ "1 threads": a number goes with a word that is chosen by it. Parts of a whole ("1 of 30 layers"), bounds and rates do not."""
+    fixed = re.compile(rf"(?<!of )(?<!≤ )\{{\w+\}} (?:more |different )?({'|'.join(COUNTED)})\b(?!/)")
+    ours = {key: entry["en"] for key, entry in CATALOGUE.items() if "en" in entry and not key.startswith(FROM_THE_ENGINE)}
+
+    assert {key: text for key, text in ours.items() if fixed.search(text)} == {}
 
 
 def test_an_unknown_name_is_no_crash():

@@ -78,7 +78,7 @@ async def test_loading_is_shown_stage_by_stage(tmp_path):
     run = make_run(tmp_path, "a", [*beginning()[:3], events.Phase(name="tokenise", done=30, total=120, detail="train")])
     with engine_alive(run):
         async with console(run, tmp_path).run_test(size=SMALL) as pilot:
-            await until_shown(pilot, "✓ loading the model", "● tokenising the data", "25%", "30/120 train")
+            await until_shown(pilot, "✓ loading the model", "● preparing the data", "25%", "30/120 tokenising")
 
 
 async def test_what_the_engine_says_before_the_first_step_is_in_the_users_language(tmp_path):

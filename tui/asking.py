@@ -13,7 +13,7 @@ from engine.run_directory import RunDirectory
 from tui import gate, output
 from tui.answering import Answerer
 from tui.progress_line import ProgressLine
-from tui.sentences import device_name, phase_name
+from tui.sentences import device_name, phase_text
 from tui.texts import tr
 
 
@@ -72,4 +72,4 @@ class Asking:
 
 def tell_phase(line: ProgressLine, phase: events.Phase) -> None:
     """A phase on the line of progress."""
-    line.tell(phase.done, phase.total, f"{phase_name(phase.name)} {gate.safe(phase.detail)}".rstrip())
+    line.tell(phase.done, phase.total, phase_text(phase))

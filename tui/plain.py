@@ -19,7 +19,7 @@ from tui.fold import RunState, fold
 from tui.follow import LIVE_POLL_S, Follower
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.output import narrate, show
-from tui.sentences import phase_name, plan_text, sentence
+from tui.sentences import phase_text, plan_text, sentence
 from tui.summary import reference
 from tui.texts import tr
 
@@ -111,7 +111,7 @@ class Narrator:
         if not event.total or event.done >= event.total or event.time - self._line_time < PROGRESS_EVERY_S:
             return []
         share = f"{100 * event.done / event.total:.0f} %"
-        return [self._line(event.time, self._glyphs.note, f"{phase_name(event.name)} {gate.safe(event.detail)} {share}".replace("  ", " "))]
+        return [self._line(event.time, self._glyphs.note, f"{phase_text(event)} {share}")]
 
     def _finished(self) -> list[str]:
         rows = [

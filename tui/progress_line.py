@@ -16,7 +16,7 @@ class ProgressLine:
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
-        self._told, self._detail = 0.0, ""
+        self._told, self._detail, self._text = 0.0, "", ""
 
     def tell(self, done: int, total: int, detail: str) -> None:
         """done, total: bytes, or steps where they are few; total 0 when unknown."""
@@ -28,6 +28,9 @@ class ProgressLine:
         if total > 1 << 20:
             size += f"  {amounts.size(done)} / {amounts.size(total)}"
         text = clip(safe(detail), self.WIDTH - len(size)) + size
+        if text == self._text:
+            return
+        self._text = text
         if self._is_terminal:
             print("\r" + pad(text, self.WIDTH), end="", file=sys.stderr, flush=True)
         else:

@@ -27,7 +27,7 @@ def sentence(event: events.Event | events.Unknown) -> Sentence:
             key = "train.log.engine_resumed" if event.resumed_step else "train.log.engine_started"
             return Sentence("running", "text", tr(key, pid=event.pid, step=event.resumed_step))
         case events.Phase():
-            return Sentence("note", "dim", f"{phase_name(event.name)} {safe(event.detail)}".rstrip())
+            return Sentence("note", "dim", phase_text(event))
         case events.DataSummary():
             return Sentence("note", "text", _data(event))
         case events.Plan(probed_peak_gib=float() as probed):
@@ -81,9 +81,21 @@ def phase_name(name: str) -> str:
     return tr(f"train.phase.{name}") if has(f"train.phase.{name}") else safe(name)
 
 
+def phase_detail(phase: events.Phase) -> str:
+    """What of a phase is being done, or to what, in the user's language; a name as it is."""
+    key = f"train.detail.{phase.detail}"
+    return tr(key) if has(key) else safe(phase.detail)
+
+
+def phase_text(phase: events.Phase) -> str:
+    """A phase and what of it is being done."""
+    name, detail = phase_name(phase.name), phase_detail(phase)
+    return tr("train.log.phase", name=name, detail=detail) if detail else name
+
+
 def device_name(device: str) -> str:
     """What a plan calls its device, in the user's language; a GPU by its own name."""
-    found = re.fullmatch(r"CPU, (\d+) threads", device)
+    found = re.fullmatch(r"CPU, (\d+) threads?", device)
     return tr("train.status.cpu", n=found[1]) if found else safe(device)
 
 

@@ -1,12 +1,13 @@
 """The catalogues: what the console says, in English and Chinese.
 
 `tui/texts/<namespace>.toml` holds `key = { en = "…", zh = "…" }`, nested tables allowed. `tr("train.state.paused")` reads
-`[state] paused` of `train.toml`. A namespace is read when it is first asked for. Errors of `data` and `engine` are not
-here: those are plain English sentences.
+`[state] paused` of `train.toml`; `{n:record|records}` in a text is the first word where n is 1, else the second. A namespace is
+read when it is first asked for. Errors of `data` and `engine` are not here: those are plain English sentences.
 """
 
 import locale
 import os
+import string
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,10 +23,21 @@ _catalogues: dict[str, dict[str, Any]] = {}
 _language: Language | None = None
 
 
+class _Filler(string.Formatter):
+    """`str.format` that also chooses between a word for one and a word for several."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, bar, several = format_spec.partition("|")
+        return (one if str(value) == "1" else several) if bar else super().format_field(value, format_spec)
+
+
+_FILLER = _Filler()
+
+
 def tr(key: str, /, **values: object) -> str:
     """The text of `key` in the current language, its {placeholders} filled in."""
     text = _find(key)
-    return text.format(**values) if values else text
+    return _FILLER.vformat(text, (), values) if values else text
 
 
 def has(key: str) -> bool:

@@ -75,7 +75,8 @@ def _report(report: Inspection, glyphs: Glyphs) -> list[str]:
 
 
 def _facts(report: Inspection) -> list[str]:
-    thinking, near = report.thinking, report.near_duplicate_records
+    thinking, near, exact = report.thinking, report.near_duplicate_records, report.duplicates.exact
+    nearly = [members for members in report.duplicates.near if members not in exact]
     return columns([
         [tr("cli.inspect.file"), safe(report.path)],
         [tr("cli.inspect.format"), f"{report.format}, {report.encoding}"],
@@ -85,7 +86,7 @@ def _facts(report: Inspection) -> list[str]:
             faulty=thinking.faulty)],
         [tr("cli.inspect.duplicates"),
          tr("cli.inspect.duplicate_counts", exact=report.exact_duplicates, near=near, groups=report.near_duplicate_groups)],
-        *([tr(f"cli.inspect.{kind}"), _groups(found)] for kind in ("exact", "near") if (found := getattr(report.duplicates, kind))),
+        *([tr(f"cli.inspect.{kind}"), _groups(found)] for kind, found in (("exact", exact), ("near", nearly)) if found),
     ])  # fmt: skip
 
 
@@ -123,8 +124,9 @@ def _where(found: ProblemCount) -> str:
     """The first records behind a problem by their numbers; lines for those that have none, because they cannot be used."""
     if found.records:
         shown = ", ".join(map(str, found.records[:EXAMPLES])) + ("…" if len(found.records) > EXAMPLES else "")
-        return tr("cli.inspect.numbers", numbers=shown)
-    return tr("cli.inspect.lines", lines=", ".join(map(str, found.lines)) + ("…" if found.count > len(found.lines) else ""))
+        return tr("cli.inspect.numbers", numbers=shown, n=len(found.records))
+    shown = ", ".join(map(str, found.lines)) + ("…" if found.count > len(found.lines) else "")
+    return tr("cli.inspect.lines", lines=shown, n=found.count)
 
 
 def _contents(report: Inspection) -> list[str]:

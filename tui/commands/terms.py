@@ -72,7 +72,8 @@ def _report_lines(report: TermReport) -> list[str]:
     lines += ["", *columns([heads, *rows], {2, 3})] if rows else []
     for one in report.doubtful:
         numbers = ", ".join(map(str, one.records[:5])) + ("…" if len(one.records) > 5 else "")
-        lines += ["", *wrap(safe(tr("cli.terms.doubtful", name=one.name, reason=one.reason, numbers=numbers)), terminal_width(), GAP)]
+        text = tr("cli.terms.doubtful", name=one.name, reason=one.reason, numbers=numbers, n=len(one.records))
+        lines += ["", *wrap(safe(text), terminal_width(), GAP)]
     return lines
 
 

@@ -80,7 +80,7 @@ def _passes(table: RecordTable, wanted: Filter) -> np.ndarray:
         case Filter("problem", code):
             return _among(table, _with_problem(table).get(code, []))
         case Filter("alike", "exact"):
-            return _among(table, table.exact())
+            return _among(table, table.repeats())
         case Filter("alike", "near"):
             return _among(table, [row for members in table.near.values() for row in members])
         case Filter("alike", group):

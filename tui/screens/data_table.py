@@ -156,6 +156,11 @@ class RecordTable:
             self._exact = (len(hashes), np.flatnonzero(counts[inverse] > 1))
         return self._exact[1]
 
+    def repeats(self) -> np.ndarray:
+        """Records whose question and answer stand in an earlier one, upwards: without them nothing is lost."""
+        _, firsts = np.unique(np.frombuffer(self.dataset.records.facts.digests.tobytes(), dtype=np.uint64), return_index=True)
+        return np.setdiff1d(self.exact(), firsts, assume_unique=True)
+
     # One row
 
     def position(self, row: int) -> int:

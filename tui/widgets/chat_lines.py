@@ -5,7 +5,7 @@ from tui.askable import Askable
 from tui.chatting import Chat, Exchange
 from tui.gate import clip, safe
 from tui.glyphs import Glyphs
-from tui.sentences import device_name, phase_name
+from tui.sentences import device_name, phase_detail, phase_name
 from tui.texts import tr
 from tui.widgets.lines import line_cells, wrap
 from tui.widgets.meters import BAR_CELLS, bar
@@ -69,7 +69,7 @@ def _loading(phase: events.Phase, glyphs: Glyphs) -> Line:
     if phase.total:
         share = min(1.0, phase.done / phase.total)
         line += [*bar(share, BAR_CELLS, glyphs), (f" {share:>4.0%} ", "text")]
-    return [*line, (safe(phase.detail), "dim")]
+    return [*line, (phase_detail(phase), "dim")]
 
 
 def _paragraph(text: str, style: str, width: int) -> list[Line]:

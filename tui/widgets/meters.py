@@ -8,7 +8,7 @@ from tui.fold import RunState
 from tui.follow import Silence
 from tui.gate import cells, clip, safe
 from tui.glyphs import Glyphs
-from tui.sentences import device_name, phase_name, plain_layers
+from tui.sentences import device_name, phase_detail, phase_name, plain_layers
 from tui.texts import tr
 from tui.widgets.rank_meters import rank_parts
 from tui.widgets.steady import Line
@@ -87,7 +87,7 @@ def _phase_part(state: RunState, shown_state: str) -> Line:
     if shown_state != "working" or phase is None:
         return []
     count = f"{phase.done:,}/{phase.total:,} " if phase.total else ""
-    return [(f"{count}{clip(safe(phase.detail), 48)}".rstrip(), "dim")] if count or phase.detail else []
+    return [(f"{count}{clip(phase_detail(phase), 48)}".rstrip(), "dim")] if count or phase.detail else []
 
 
 def _epoch(state: RunState) -> Line:

@@ -2,9 +2,9 @@
 
 from tui import amounts
 from tui.fold import RunState, Stage
-from tui.gate import clip, pad, safe
+from tui.gate import clip, pad
 from tui.glyphs import Glyphs
-from tui.sentences import phase_name
+from tui.sentences import phase_detail, phase_name
 from tui.texts import tr
 from tui.widgets.meters import BAR_CELLS, bar
 from tui.widgets.steady import Line
@@ -33,4 +33,4 @@ def _line(state: RunState, stage: Stage, end: float, glyphs: Glyphs, width: int)
         share = min(1.0, phase.done / phase.total)
         line += [*bar(share, BAR_CELLS, glyphs), (f" {share:>4.0%} ", "text")]
     room = width - NAME_CELLS - BAR_CELLS - 12
-    return [*line, (clip(safe(phase.detail), max(0, room)), "dim")]
+    return [*line, (clip(phase_detail(phase), max(0, room)), "dim")]
