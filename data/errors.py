@@ -6,9 +6,16 @@ It holds no formatting and no catching.
 
 
 class DanluError(Exception):
-    """Something a user can cure; the text says what was wrong, where, the value seen and the cure."""
+    """Something a user can cure; the text says what was wrong, where, the value seen and the cure.
+
+    code, facts: its kind and the values in it, of a message that the console also says in other languages (`tui.error_text`).
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str, code: str = "", **facts: object):
+        super().__init__(text)
+        self.code, self.facts = code, {name: str(value) for name, value in facts.items()}
 
 
 class DataError(DanluError):

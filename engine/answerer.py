@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,6 @@ from data.errors import DanluError
 from engine import answers, events
 from engine.answers import Ask, Evaluate, Halt
 from engine.config_file import read_resolved
-from engine.out_of_memory import is_out_of_memory, out_of_memory_words
 from engine.run_directory import RunDirectory
 
 LEFT = 2
@@ -29,24 +29,22 @@ class Inbox:
 
     def __init__(self, source: BinaryIO):
         self._waiting: queue.SimpleQueue[Ask | Evaluate] = queue.SimpleQueue()
-        self._is_halted = threading.Event()
+        self._halted: set[str] = set()
         threading.Thread(target=self._read, args=[source], daemon=True).start()
 
     def take(self) -> Ask | Evaluate:
         """The next request."""
-        request = self._waiting.get()
-        self._is_halted.clear()
-        return request
+        return self._waiting.get()
 
-    def is_halted(self) -> bool:
-        """Whether to give up what is being worked on."""
-        return self._is_halted.is_set()
+    def is_halted(self, request: Ask | Evaluate) -> bool:
+        """Whether to give it up."""
+        return request.id in self._halted
 
     def _read(self, source: BinaryIO) -> None:
         for line in source:
             request = answers.decode_request(line)
             if isinstance(request, Halt):
-                self._is_halted.set()
+                self._halted.add(request.id)
             elif request is not None:
                 self._waiting.put(request)
         os._exit(0)  # nobody will ask again, nor hear what is being worked on
@@ -69,15 +67,15 @@ def main(arguments: Sequence[str]) -> int:
         trained = Trained(run, adapter, read_resolved(run.config), say)
         say(trained.ready())
     except Exception as error:
-        say(answers.Refused(id="", reason=_reason(error)))
+        say(_refused("", error))
         return 1
     while True:
         request = inbox.take()
         try:
-            trained.answer(request, inbox.is_halted)
+            trained.answer(request, partial(inbox.is_halted, request))
             say(answers.Done(id=request.id))
         except Exception as error:
-            say(answers.Refused(id=request.id, reason=_reason(error)))
+            say(_refused(request.id, error))
 
 
 def _speaker(pipe: BinaryIO) -> Callable[[answers.Reply], None]:
@@ -92,14 +90,18 @@ def _speaker(pipe: BinaryIO) -> Callable[[answers.Reply], None]:
     return say
 
 
-def _reason(error: Exception) -> str:
+def _refused(id: str, error: Exception) -> answers.Refused:
     """One message; for what is our own defect the traceback goes to stderr."""
     if isinstance(error, DanluError):
-        return str(error)
+        return answers.refusal(id, error)
+    from engine.out_of_memory import is_out_of_memory, out_of_memory_words  # imports torch, which takes seconds
+
     if is_out_of_memory(error):
-        return f"out of memory ({out_of_memory_words(error)}); stop what else uses this device, or ask for fewer tokens"
+        words = out_of_memory_words(error)
+        reason = f"out of memory ({words}); stop what else uses this device, or ask for fewer tokens"
+        return answers.Refused(id=id, reason=reason, code="out_of_memory", facts={"words": words})
     traceback.print_exception(error)
-    return f"{type(error).__name__}: {error}"
+    return answers.Refused(id=id, reason=f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ this process belongs to whoever asks, and ends with them.
 import msgspec
 from msgspec import Struct
 
+from data.errors import DanluError
 from engine import events
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """id: chosen by who asks, and in every answer."""
+    """id: chosen by who asks, and in every answer to it."""
 
     id: str
 
@@ -37,8 +38,8 @@ class Evaluate(Request, tag="evaluate", frozen=True, kw_only=True):
     base: bool = False
 
 
-class Halt(Struct, tag="halt", frozen=True):
-    """Give up what is being worked on; what has been generated so far is its answer."""
+class Halt(Request, tag="halt", frozen=True, kw_only=True):
+    """Give up the request of that id; what has been generated so far is its answer."""
 
 
 class Ready(Struct, tag="ready", frozen=True, kw_only=True):
@@ -52,10 +53,12 @@ class Ready(Struct, tag="ready", frozen=True, kw_only=True):
 
 
 class Refused(Struct, tag="refused", frozen=True, kw_only=True):
-    """What a request, or the loading (id ""), came to nothing for: one message for people."""
+    """What a request, or the loading (id ""), came to nothing for: one message for people.  code, facts: as of a `DanluError`."""
 
     id: str
     reason: str
+    code: str = ""
+    facts: dict[str, str] = {}
 
 
 class Done(Struct, tag="done", frozen=True, kw_only=True):
@@ -67,6 +70,11 @@ class Done(Struct, tag="done", frozen=True, kw_only=True):
 Requests = Ask | Evaluate | Halt
 Words = Ready | Refused | Done
 Reply = Words | events.Event | events.Unknown
+
+
+def refusal(id: str, error: DanluError) -> Refused:
+    """That the request `id` came to nothing by `error`."""
+    return Refused(id=id, reason=str(error), code=error.code, facts=error.facts)
 
 
 def encode(what: Requests | Reply) -> bytes:

@@ -3,7 +3,6 @@
 Decides nothing that a part decides for itself; holds no loop.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +86,7 @@ def assemble(
     steps = _step_plan(config, prepared, resumed)
     device = pick_device(ranks.local_rank)
     precision, precision_reason = ranks.follow(_precision(config, device, folder, resumed))
-    facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    facts = model_source.read_config(folder)
     shape = ModelShape.from_config(facts)
     lengths = prepared.train.lengths.tolist()
     most = piece_tokens(device.type == "cuda", ranks.size)

@@ -14,11 +14,17 @@ def choose_adapter(run: RunDirectory, checkpoint: int | None = None) -> Path:
         return _checkpoint(run, checkpoint)
     if run.final_model.is_dir():
         if fault := find_fault(run.final_model):
-            raise RunError(f"{run.final_model}: does not verify ({fault}); name a checkpoint with --checkpoint STEP")
+            raise RunError(
+                f"{run.final_model}: does not verify ({fault}); name a checkpoint with --checkpoint STEP: {_steps(run)}",
+                "final_damaged", path=run.final_model, fault=fault, there=_steps(run),
+            )  # fmt: skip
         return run.final_model
     newest, _ = newest_verified(run)
     if newest is None:
-        raise RunError(f"{run.name}: has no checkpoint yet; `danlu attach {run.name}` saves one with the key k, `danlu resume` goes on")
+        raise RunError(
+            f"{run.name}: has no checkpoint yet; `danlu attach {run.name}` saves one with the key k, `danlu resume` goes on",
+            "no_checkpoint", name=run.name,
+        )  # fmt: skip
     return newest
 
 
@@ -32,10 +38,19 @@ def step_of(adapter: Path) -> int:
 
 
 def _checkpoint(run: RunDirectory, step: int) -> Path:
-    folder = run.checkpoint(step)
-    there = ", ".join(one.name.removeprefix("checkpoint-") for one in run.checkpoints()) or "none yet"
+    folder, there = run.checkpoint(step), _steps(run)
     if not folder.is_dir():
-        raise RunError(f"{run.path}: has no checkpoint of step {step}; those it has: {there}")
+        raise RunError(
+            f"{run.path}: has no checkpoint of step {step}; those it has: {there}", "no_such_step", path=run.path, step=step, there=there
+        )
     if fault := checkpoint_fault(folder):
-        raise RunError(f"{folder}: does not verify ({fault}); choose another checkpoint: {there}")
+        raise RunError(
+            f"{folder}: does not verify ({fault}); choose another checkpoint: {there}",
+            "checkpoint_damaged", path=folder, fault=fault, there=there,
+        )  # fmt: skip
     return folder
+
+
+def _steps(run: RunDirectory) -> str:
+    """The steps that can be named, the newest first."""
+    return ", ".join(one.name.removeprefix("checkpoint-") for one in run.checkpoints()) or "-"

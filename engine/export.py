@@ -1,7 +1,7 @@
 """A run's trained adapter as a folder that other tools load: merged into its base, or alone. `python -m engine.export` is its process.
 
 Order: which adapter, where to, which base; then tensor by tensor; then sealed, read back and renamed (`engine.manifest`), so that a
-kill leaves nothing half. Tells in JSON lines on stdout: {"phase", "done", "total"}, and last {"result"} or {"error", "exit_code"}.
+kill leaves nothing half. Tells in JSON lines on stdout: {"phase", "done", "total"}, and last {"result"} or {"error", …}.
 Torch is imported only when there is something to merge, so that wrong input is told at once.
 """
 
@@ -24,7 +24,7 @@ from engine.config_file import read_resolved
 from engine.errors import ConfigError, ModelError
 from engine.manifest import MANIFEST, write_verified
 from engine.model_card import model_card
-from engine.model_source import ALLOWED_FILES, locate
+from engine.model_source import ALLOWED_FILES, locate, read_config
 from engine.run_directory import RunDirectory
 
 DTYPES = ("auto", "bf16", "fp16", "fp32")
@@ -66,13 +66,20 @@ def _check_target(order: Order) -> None:
     """Only what nobody misses is written over: nothing, an empty folder, and by force an earlier export."""
     target = order.target
     if target.is_relative_to(order.run.path.resolve()):
-        raise ConfigError(f"--out {target}: lies inside the run, which is deleted as a whole; choose a folder outside it")
+        raise ConfigError(
+            f"--out {target}: lies inside the run, which is deleted as a whole; choose a folder outside it", "out_in_run", path=target
+        )
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not _is_export(target):
-        raise ConfigError(f"--out {target}: holds something else than an export; choose another folder, or empty this one yourself")
+        raise ConfigError(
+            f"--out {target}: holds something else than an export; choose another folder, or empty this one yourself",
+            "out_in_use", path=target,
+        )  # fmt: skip
     if not order.force:
-        raise ConfigError(f"--out {target}: holds an export already; choose another folder, or replace it with --force")
+        raise ConfigError(
+            f"--out {target}: holds an export already; choose another folder, or replace it with --force", "out_is_export", path=target
+        )
 
 
 def _is_export(folder: Path) -> bool:
@@ -135,11 +142,12 @@ def _merge(order: Order, config: Config, adapter: Path, step: int, base: Path, t
 
 def _check_base(order: Order, base: Path) -> None:
     if order.target == base.resolve():
-        raise ConfigError(f"--out {order.target}: is the base model of the run; choose another folder")
-    if "quantization_config" in json.loads((base / "config.json").read_text(encoding="utf-8")):
+        raise ConfigError(f"--out {order.target}: is the base model of the run; choose another folder", "out_is_base", path=order.target)
+    if "quantization_config" in read_config(base):
         raise ModelError(
-            f"{base}: its weights are published quantised, and nothing is merged into those; export the adapter alone with --adapter"
-        )
+            f"{base}: its weights are published quantised, and nothing is merged into those; export the adapter alone with --adapter",
+            "base_quantised", path=base,
+        )  # fmt: skip
 
 
 def _companions(base: Path) -> list[Path]:
@@ -180,7 +188,7 @@ def main() -> int:
     try:
         _tell({"result": export(order, lambda phase, done, total: _tell({"phase": phase, "done": done, "total": total}))})
     except DanluError as error:
-        _tell({"error": str(error), "exit_code": error.exit_code})
+        _tell({"error": str(error), "exit_code": error.exit_code, "code": error.code, "facts": error.facts})
         return error.exit_code
     except OSError as error:
         _tell({"error": f"{error.filename or order.target}: {error.strerror or error}", "exit_code": 1})

@@ -55,7 +55,11 @@ def check_room(folder: Path, expected_bytes: int) -> None:
     """Raise DiskFull where `folder` has less than `expected_bytes` and a reserve for the logs."""
     free, needed = shutil.disk_usage(folder).free, expected_bytes + RESERVE_BYTES
     if free < needed:
-        raise DiskFull(f"{folder}: {free / 2**30:.2f} GiB free, {needed / 2**30:.2f} GiB needed to save; free some space")
+        there, wanted = f"{free / 2**30:.2f}", f"{needed / 2**30:.2f}"
+        raise DiskFull(
+            f"{folder}: {there} GiB free, {wanted} GiB needed to save; free some space",
+            "no_space", path=folder, free=there, needed=wanted,
+        )  # fmt: skip
 
 
 def find_fault(folder: Path) -> str | None:
@@ -169,7 +173,9 @@ def _refusals(target: Path) -> Iterator[None]:
         number = error.errno if isinstance(error, OSError) else int(found[1]) if found else 0
         reason = os.strerror(number) if number else error
         kind = DiskFull if number in DiskFull.ERRNOS else EnvironmentFault
-        raise kind(f"{target}: cannot be saved ({reason}); free space or check the disk") from error
+        raise kind(
+            f"{target}: cannot be saved ({reason}); free space or check the disk", "not_saved", path=target, reason=reason
+        ) from error
 
 
 def _digest(manifest: dict[str, Any]) -> str:

@@ -45,8 +45,9 @@ def locate(model: Model, progress: Progress, convert: Convert | None = None, all
         return _checked(path)
     if model.source == "local" or model.name.startswith(("/", ".", "~")) or path.suffix == ".gguf":
         raise ModelError(
-            f"model.name = {model.name!r}: no such file or folder; give a hub name, a folder with config.json, a .gguf file, or 'demo'"
-        )
+            f"model.name = {model.name!r}: no such file or folder; put it back, or give a hub name, a folder with config.json, "
+            "a .gguf file, or 'demo' (that of a run stands in its config.toml)", "no_such_model", name=model.name,
+        )  # fmt: skip
     return _from_hub(model, progress, allow_fetch)
 
 
@@ -63,11 +64,19 @@ def local_folder(model: Model) -> Path | None:
         return None
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a model's folder, for `ModelShape.from_config` and others. Raises ModelError where it cannot be read."""
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}/config.json: cannot be read ({error}); fetch the model again") from error
+
+
 def config_of(model: Model) -> dict[str, Any] | None:
     """The model's config.json if it is on this machine, else the facts shipped for well-known models, else None."""
     folder = local_folder(model)
     if folder is not None:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return read_config(folder)
     shipped = json.loads(REFERENCE_CONFIGS.read_text(encoding="utf-8"))
     return shipped.get(model.name.rpartition("/")[2]) or (shipped["SmolLM2-135M-Instruct"] if model.name == DEMO else None)
 
@@ -94,7 +103,7 @@ def _converted(gguf: Path, progress: Progress, convert: Convert | None) -> Path:
     if (target / "config.json").is_file():
         return target
     if convert is None:
-        raise ModelError(f"{gguf}: not converted yet; `danlu fetch {gguf}` does it once")
+        raise ModelError(f"{gguf}: not converted yet; `danlu fetch {gguf}` does it once", "not_converted", path=gguf)
     _clear_left(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -154,7 +163,9 @@ def _from_hub(model: Model, progress: Progress, allow_fetch: bool) -> Path:
     if cached is not None:
         return cached
     if not allow_fetch:
-        raise ModelError(f"{model.name}: not on this machine yet; fetch it with `danlu fetch {model.name}`")
+        raise ModelError(
+            f"{model.name}: not on this machine yet; fetch it with `danlu fetch {model.name}`", "not_fetched", name=model.name
+        )
     try:
         return _fetch_from_hub(model, progress)
     except EnvironmentFault:
@@ -208,7 +219,10 @@ def _fetch_from_hub(model: Model, progress: Progress) -> Path:
             f"{model.name}: {endpoint} has no such model (or it is private and HF_TOKEN is not set); check the name"
         ) from error
     except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, ConnectionError, TimeoutError) as error:
-        raise EnvironmentFault(f"{model.name}: {endpoint} cannot be reached ({type(error).__name__}); {cure}") from error
+        raise EnvironmentFault(
+            f"{model.name}: {endpoint} cannot be reached ({type(error).__name__}); {cure}",
+            "hub_unreachable", name=model.name, endpoint=endpoint, kind=type(error).__name__,
+        ) from error  # fmt: skip
     except OSError as error:
         raise EnvironmentFault(
             f"{model.name}: fetching failed ({error.strerror or error}); run it again to go on where it stopped"

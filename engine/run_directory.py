@@ -74,7 +74,10 @@ class RunLock:
             if time.monotonic() > deadline:
                 pid = _read_pid(self._file)
                 os.close(self._file)
-                raise RunError(f"{run.path}: an engine is already running here (pid {pid}); attach with `danlu attach {run.name}`")
+                raise RunError(
+                    f"{run.path}: an engine is already running here (pid {pid}); attach with `danlu attach {run.name}`",
+                    "run_in_use", path=run.path, pid=pid, name=run.name,
+                )  # fmt: skip
             time.sleep(0.02)
         with contextlib.suppress(OSError):  # a full disk costs the number, not the lock
             os.ftruncate(self._file, 0)
@@ -104,7 +107,9 @@ def create(output_dir: Path, name: str) -> RunDirectory:
         raise RunError(f"run name {name!r} is not allowed: use 1 to 64 of the letters A-Z a-z 0-9 . _ -")
     path = output_dir / name
     if path.exists():
-        raise RunError(f"{path}: this run exists; choose another --name, or go on with `danlu resume {name}`")
+        raise RunError(
+            f"{path}: this run exists; choose another --name, or go on with `danlu resume {name}`", "run_exists", path=path, name=name
+        )
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
@@ -137,5 +142,7 @@ def open_run(output_dir: Path, name_or_path: str) -> RunDirectory:
     for path in (Path(name_or_path), output_dir / name_or_path):
         if (path / "config.toml").is_file():
             return RunDirectory(path)
-    known = ", ".join(run.name for run in find_runs(output_dir)[:5]) or "none yet"
-    raise RunError(f"no run {name_or_path!r} in {output_dir}/; known runs: {known}")
+    known = ", ".join(run.name for run in find_runs(output_dir)[:5]) or "-"
+    raise RunError(
+        f"no run {name_or_path!r} in {output_dir}/; known runs: {known}", "no_such_run", name=name_or_path, folder=output_dir, known=known
+    )

@@ -3,7 +3,6 @@
 Which adapter is `engine.chosen_adapter`; the process around it `engine.answerer`.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from engine.evaluation import evaluate
 from engine.fitting import CPU_TOKENS
 from engine.loading import load_base, model_type, pick_device, prepare_training
 from engine.model_shape import ModelShape
+from engine.model_source import read_config
 from engine.precision import choose_precision
 from engine.run_directory import RunDirectory
 from engine.sampling import sample
@@ -40,13 +40,17 @@ class Trained:
         self._tokenizer = load_tokenizer(folder)
         device = pick_device()
         say(events.Phase(name="load", detail=config.model.name))
-        self._shape = ModelShape.from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        self._shape = ModelShape.from_config(read_config(folder))
         precision, _ = choose_precision(config.model.precision, device, model_type(folder))
         base = load_base(folder, precision, config.model.quantization, device)
         try:
             peft = PeftModel.from_pretrained(base, str(adapter))
         except (ValueError, RuntimeError, OSError, KeyError) as error:
-            raise RunError(f"{adapter}: cannot be loaded onto {config.model.name}: {str(error).splitlines()[0]}") from error
+            words = str(error).splitlines()[0]
+            raise RunError(
+                f"{adapter}: cannot be loaded onto {config.model.name} ({words}); the base it was trained on has to lie there again",
+                "other_base", path=adapter, model=config.model.name, words=words,
+            ) from error  # fmt: skip
         self._model = prepare_training(peft, self._shape, config.lora, device, precision, recomputed_layers=0)
         self._step = step_of(adapter)
         self._own: ExampleStore | None = None
@@ -72,8 +76,8 @@ class Trained:
         ids = self._tokenizer.prompt_ids(Conversation((*said, Turn("user", request.prompt)), system))
         wanted = {"max_new_tokens": request.max_new_tokens, "temperature": request.temperature}
         settings = msgspec.structs.replace(self._config.sample, **{name: value for name, value in wanted.items() if value is not None})
-        if (most := self._shape.max_positions) and len(ids) >= most:
-            raise ModelError(f"the conversation takes {len(ids)} tokens and the model sees {most}; begin a new one")
+        if most := self._shape.max_positions:
+            settings = msgspec.structs.replace(settings, max_new_tokens=min(settings.max_new_tokens, _room(len(ids), most)))
         sample(
             self._model, self._tokenizer, request.prompt, ids, settings, id=request.id, step=0 if request.base else self._step,
             seed=self._config.train.seed, emit=self._say, interrupted=is_halted,
@@ -96,7 +100,10 @@ class Trained:
         if self._own is None:
             self._own = self._prepared(self._config.data).eval
         if not self._own:
-            raise RunError(f"{self._run.name}: kept no records apart to evaluate on (data.eval_fraction = 0); give a file with --data")
+            raise RunError(
+                f"{self._run.name}: kept no records apart to evaluate on (data.eval_fraction = 0); give a file with --data",
+                "nothing_held_out", name=self._run.name,
+            )  # fmt: skip
         return self._own
 
     def _prepared(self, data: Data) -> Prepared:
@@ -104,3 +111,13 @@ class Trained:
             settings_of(data), self._tokenizer, self._config.train.seed,
             lambda name, done, total: self._say(events.Phase(name="tokenise", done=done, total=total, detail=name)),
         )  # fmt: skip
+
+
+def _room(tokens: int, most: int) -> int:
+    """How many tokens may follow a prompt of `tokens`. Raises ModelError where it fills the model's context."""
+    if tokens >= most:
+        raise ModelError(
+            f"the conversation takes {tokens} tokens and the model sees {most}; begin a new one, or ask a shorter question",
+            "too_long", tokens=tokens, most=most,
+        )  # fmt: skip
+    return most - tokens

@@ -118,15 +118,17 @@ def test_a_file_that_cannot_be_used_is_one_sentence_and_the_model_stays(run, ask
 
 
 def test_a_halt_is_heard_in_the_middle_of_an_answer(run, asking):
-    """What there is so far is the answer."""
+    """What there is so far is the answer; of a request that has not begun, its first token."""
     answerer, replies = asking
-    request = answerer.ask("说下去", max_new_tokens=100_000)
+    request, second = (answerer.ask("说下去", max_new_tokens=100_000) for _ in range(2))
+    answerer.halt(second)
     while not isinstance(replies.get(timeout=300), events.SampleText):
         pass
-    answerer.halt()
+    answerer.halt(request)
     finished = next(reply for reply in until_done(replies, request) if isinstance(reply, events.SampleFinished))
 
     assert 0 < finished.tokens < 100_000 and not finished.ended
+    assert next(reply for reply in until_done(replies, second) if isinstance(reply, events.SampleFinished)).tokens == 1
 
 
 def test_the_process_ends_with_whoever_asks(run):

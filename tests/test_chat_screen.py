@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from textual.events import Paste
 
 from engine import events
 from engine.run_directory import RunDirectory
@@ -16,8 +17,9 @@ from tests.screens import PATIENCE, text_of, until, until_shown
 from tests.tiny_models import tiny_model
 from tui import texts
 from tui.app import DanluApp
-from tui.chatting import Exchange, Unanswered
+from tui.exchanges import Exchange
 from tui.gate import cells
+from tui.model_state import Unanswered
 from tui.session import Session
 
 SMALL, LARGE = (80, 24), (120, 40)
@@ -81,7 +83,7 @@ async def test_both_models_answer_the_same_question(runs):
         await until(pilot, lambda: text_of(pilot.app).count(" 4 tokens,") == 2, LOADING)
 
         assert "● short" in text_of(pilot.app) and "trained · short · step 8" in text_of(pilot.app)
-        (exchange,) = pilot.app.screen._exchanges
+        exchange = pilot.app.screen._exchanges.shown
         assert [exchange.answers[base].step for base in (False, True)] == [8, 0]
         assert exchange.answers[False].prompt == exchange.answers[True].prompt == "1+1?"
 
@@ -98,14 +100,19 @@ async def test_both_models_answer_the_same_question(runs):
 
 
 async def test_an_answer_is_given_up_and_another_run_asked(runs):
-    """x ends the answer with what there is and the base is not begun; o lets go of one model, and the next question loads the other."""
+    """x ends the answer being written with what there is, and the base's turn comes; x ends that too. o lets go of one model, and the
+    next question loads the other."""
     async with console(runs, "long").run_test(size=LARGE) as pilot:
         await until_shown(pilot, "○ long")
         await ask(pilot, "go on")
         await until_shown(pilot, "● being written", "answers next", looks=LOADING)
         await ask_more_than_one(pilot)
-        await pilot.press("escape", "x")
-        await until_shown(pilot, "■ given up", "was not asked")
+        await pilot.press("escape")
+        await until_shown(pilot, "x on to the base")
+        await pilot.press("x")
+        await until_shown(pilot, "■ given up", "before training · ● being written", "x give up")
+        await pilot.press("x")
+        await until(pilot, lambda: text_of(pilot.app).count("■ given up") == 2)
         (first,) = processes(runs)
 
         await pilot.press("o")
@@ -144,8 +151,10 @@ async def test_loading_is_given_up_with_esc(runs):
         await pilot.press("escape", "escape")
         await until(pilot, lambda: not processes(runs))
         await until_shown(pilot, "not loaded", "Ask run short something")
-        await pilot.press("i", "up")
+        await pilot.press("i", *"draft", "up")
         assert pilot.app.screen.field.value == "1+1?"
+        await pilot.press("down")
+        assert pilot.app.screen.field.value == "draft"
 
 
 async def test_beside_a_training_it_asks_first(runs, tmp_path):
@@ -177,6 +186,17 @@ async def test_a_process_that_dies_is_told_and_can_be_started_again(runs):
         await until_shown(pilot, "○ short", "loading libraries")
 
 
+async def test_a_process_that_dies_while_it_writes_leaves_what_it_wrote(runs):
+    """The answer is no longer said to be written, and the base is not said to be asked."""
+    async with console(runs, "long").run_test(size=LARGE) as pilot:
+        await until_shown(pilot, "○ long")
+        await ask(pilot, "go on")
+        await until_shown(pilot, "● being written", looks=LOADING)
+        os.kill(processes(runs)[0], signal.SIGKILL)
+        await until_shown(pilot, "✗ long", "✗ broken off", "was not asked", looks=LOADING)
+        assert "being written" not in text_of(pilot.app)
+
+
 async def test_what_cannot_be_loaded_is_one_sentence(runs, tmp_path):
     """A model that is gone, with its cure; the console goes on."""
     shutil.copytree(runs / "short", tmp_path / "moved")
@@ -190,20 +210,18 @@ async def test_what_cannot_be_loaded_is_one_sentence(runs, tmp_path):
 
 
 async def test_a_run_that_has_saved_nothing_says_so(tmp_path):
-    """From the list of runs too; a question that came to nothing is brought back by ↑."""
+    """From the list of runs too, once and with the cure; a question stays where it is."""
     written_run(tmp_path, "fresh", [*beginning(), step(1), stopped("stopped", 1)])
     app = DanluApp(Session(output_dir=tmp_path), "runs")
     async with app.run_test(size=SMALL) as pilot:
         await until_shown(pilot, "fresh", "a ask")
         await pilot.press("a")
-        await until_shown(pilot, "▸6 Chat", "fresh has saved nothing yet. Press k")
+        await until_shown(pilot, "▸6 Chat", "○ fresh  nothing saved yet", "While it trains, k")
+        assert "⏎ ask" not in text_of(pilot.app)
         await ask(pilot, "123?")
-        await until_shown(pilot, "✗ fresh", "has no checkpoint yet")
+        await until(pilot, lambda: any("nothing to ask yet" in note.message for note in app._notifications))
+        assert app.screen.field.value == "123?" and "checkpoint yet" not in text_of(app)
 
-        await pilot.press(*"draft", "up")
-        assert app.screen.field.value == "123?"
-        await pilot.press("down")
-        assert app.screen.field.value == "draft"
         await pilot.press("escape", "5")
         await until_shown(pilot, "▸5 Runs")
 
@@ -240,8 +258,8 @@ async def test_everything_fits(runs, size, language):
     async with console(runs, ascii=language == "zh").run_test(size=size) as pilot:
         await until_shown(pilot, "short")
         screen = pilot.app.screen
-        screen._exchanges = [Exchange("为什么？" * 100, "short", 8, said)]
-        screen._draw()
+        screen._exchanges.add(Exchange("为什么？" * 100 + "\n完。", "short", 8, said))
+        screen._changed()
         await until_shown(pilot, "答␛[31m案")
         shown = text_of(pilot.app)
 
@@ -250,3 +268,18 @@ async def test_everything_fits(runs, size, language):
         await pilot.press("b")
         await until_shown(pilot, "out of memory")
         assert ("答␛[31m案" in text_of(pilot.app)) == (size == LARGE)
+        await pilot.press("v", "pagedown")
+        await until(pilot, lambda: any(line.strip() == "完。" for line in text_of(pilot.app).split("\n")))
+        await pilot.press("v")
+        await until_shown(pilot, "out of memory")
+
+
+async def test_a_question_of_several_lines_is_pasted_as_it_is(runs):
+    """Where the field of textual would keep the first line."""
+    async with console(runs).run_test(size=SMALL) as pilot:
+        await until_shown(pilot, "○ short")
+        await pilot.press("i", *"so: ")
+        pilot.app.screen.field.post_message(Paste("a = 1\r\nb\t= 2\n"))
+        await until(pilot, lambda: "b" in pilot.app.screen.field.value)
+
+        assert pilot.app.screen.field.question == "so: a = 1\nb\t= 2"

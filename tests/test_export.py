@@ -22,7 +22,7 @@ from engine.run_directory import RunDirectory
 from tests.engine_runs import make_run, train_here, write_records
 from tests.tiny_models import tiny_model
 from tui import cli
-from tui.commands.fetch import ProgressLine
+from tui.progress_line import ProgressLine
 from tui.texts import set_language
 
 QUIET = {"eval": {"every_steps": 0}, "sample": {"num_prompts": 0}, "checkpoint": {"every_steps": 2, "every_minutes": 0.0}}

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import tomli
 
+from engine.answers import refusal
+from engine.errors import RunError
 from tui import texts
+from tui.error_text import error_text
 
 COUNTED = (
     "records", "examples", "exercises", "tokens", "terms", "groups", "steps", "runs", "threads", "processes", "cores", "lines", "rows",
@@ -63,8 +66,8 @@ def test_every_text_is_there_in_both_languages_with_the_same_placeholders(path):
     """A text that only one language has, or that names other values, would crash or mislead half of the users."""
     faults = []
     for key, entry in entries(path.stem, tomli.loads(path.read_text(encoding="utf-8"))):
-        # English help for a configuration comes from the schema, a preset's note is its first line, what a fault means its own sentence.
-        wanted = {"zh"} if key.startswith(("config.help.", "config.preset.", "data.about.")) else {"en", "zh"}
+        # English help for a configuration comes from the schema, a preset's note is its first line, faults and errors have sentences.
+        wanted = {"zh"} if key.startswith(("config.help.", "config.preset.", "data.about.", "errors.")) else {"en", "zh"}
         if set(entry) != wanted or not all(entry.values()):
             faults.append(f"{key} is not in both languages")
         elif "en" in entry and shown(entry["en"]) != shown(entry["zh"]):
@@ -147,3 +150,37 @@ def test_an_unknown_name_is_no_crash():
     assert not texts.has("train.phase")
     assert not texts.has("train.reason.a. b")
     assert not texts.has("nowhere.at.all")
+
+
+def coded_errors():
+    """(file:line, code, names of its values) for each error of the engine and of data that has a code."""
+    for path in sorted(path for folder in ("data", "engine") for path in (TUI.parent / folder).rglob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)):
+            is_raised = isinstance(call.func, ast.Name) and (call.func.id.endswith(("Error", "Fault", "Full")) or call.func.id == "kind")
+            if is_raised and len(call.args) == 2 and isinstance(call.args[1], ast.Constant):
+                yield f"{path.name}:{call.lineno}", call.args[1].value, {word.arg for word in call.keywords}
+    yield "answerer.py", "out_of_memory", {"words"}
+
+
+def test_an_error_with_a_code_is_said_in_chinese_with_its_own_values():
+    """And no text is left for a code that nobody raises."""
+    raised = list(coded_errors())
+    wrong = [
+        f"{where}: {code}" for where, code, names in raised if placeholders(CATALOGUE.get(f"errors.{code}", {"zh": "{?}"})["zh"]) - names
+    ]
+
+    assert len(raised) > 20 and wrong == []
+    assert {key for key in CATALOGUE if key.startswith("errors.")} == {f"errors.{code}" for _, code, _ in raised}
+
+
+def test_an_error_speaks_the_users_language_as_far_as_it_can():
+    """Of a code that this console does not know, from a newer engine, the sentence itself."""
+    known = RunError("a: has no checkpoint yet; …", "no_checkpoint", name="a")
+    told = {}
+    for language in ("en", "zh"):
+        texts.set_language(language)
+        told[language] = [error_text(error) for error in (known, refusal("", known), RunError("new", "of_tomorrow"), RunError("plain"))]
+
+    texts.set_language("auto")
+    assert told["en"] == [str(known), str(known), "new", "plain"]
+    assert told["zh"] == 2 * [CATALOGUE["errors.no_checkpoint"]["zh"].format(name="a")] + ["new", "plain"]

@@ -46,9 +46,9 @@ class Answerer:
     def evaluate(self, data: str, base: bool) -> str:
         return self._send(answers.Evaluate(id=uuid.uuid4().hex, data=data, base=base))
 
-    def halt(self) -> None:
-        """Give up what is being worked on; its answer is what there is so far."""
-        self._write(answers.Halt())
+    def halt(self, request: str) -> None:
+        """Give up the request of that id; its answer is what there is so far."""
+        self._write(answers.Halt(id=request))
 
     def close(self) -> None:
         """End the process, whatever it is at."""

@@ -1,10 +1,10 @@
 """A trained model asked by a command, one request after another: waits for replies and tells what it is waiting for.
 
-The process behind it is `tui.answering`.
+What the replies come to is `tui.model_state`, the process behind them `tui.answering`.
 """
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from engine import answers, events
 from engine.chosen_adapter import choose_adapter
@@ -12,64 +12,77 @@ from engine.errors import EnvironmentFault, RunError
 from engine.run_directory import RunDirectory
 from tui import gate, output
 from tui.answering import Answerer
+from tui.fold import LiveSample
+from tui.model_state import ModelState, Unanswered
 from tui.progress_line import ProgressLine
 from tui.sentences import device_name, phase_text
 from tui.texts import tr
 
 
 class Asking:
-    """Replies of an answerer one after another, for one request at a time."""
+    """One model, one request at a time. Whatever is asked raises EnvironmentFault where the process has ended."""
 
     def __init__(self, run: RunDirectory, checkpoint: int | None):
         """checkpoint: a step, None for the final model or the newest checkpoint. Raises RunError where there is no such."""
         self._replies: queue.SimpleQueue[answers.Reply] = queue.SimpleQueue()
         self._answerer = Answerer(run, choose_adapter(run, checkpoint), self._replies.put)
-        self.ready: answers.Ready | None = None
+        self._state = ModelState()
 
     def wait_until_ready(self) -> answers.Ready:
-        """Tell what is being loaded until it is. Raises EnvironmentFault with what went wrong."""
-        line = ProgressLine()
-        try:
-            while not isinstance(reply := self._take(), answers.Ready):
-                if isinstance(reply, events.Phase):
-                    tell_phase(line, reply)
-        finally:
-            line.close()
-        self.ready = reply
-        output.narrate(tr("cli.chat.ready", model=gate.safe(reply.model), step=reply.step, device=device_name(reply.device)))
-        return reply
+        """Tell what is being loaded until it is."""
+        self._tell_until(lambda: self._state.ready is not None)
+        ready = self._state.ready
+        assert ready is not None
+        output.narrate(tr("cli.chat.ready", model=gate.safe(ready.model), step=ready.step, device=device_name(ready.device)))
+        return ready
 
-    def ask(self, prompt: str, **settings: object) -> Iterator[events.Event]:
-        """The events of one answer."""
-        return self._until_done(self._answerer.ask(prompt, **settings))
+    def ask(self, prompt: str, show: Callable[[str], None], **settings: object) -> events.SampleFinished:
+        """The answer. show: is given its text, thinking included, each time it has grown.  settings: as in `answers.Ask`.
 
-    def evaluate(self, data: str, base: bool) -> Iterator[events.Event]:
-        return self._until_done(self._answerer.evaluate(data, base))
+        Raises RunError with what it came to nothing for.
+        """
+        self._state.begin(self._answerer.ask(prompt, **settings))
+        while self._state.request:
+            self._hear()
+            if isinstance(self._state.answer, LiveSample):
+                show(self._state.answer.text)
+        answer = self._answer()
+        assert isinstance(answer, events.SampleFinished)
+        return answer
+
+    def evaluate(self, data: str, base: bool) -> events.Eval:
+        """How well the model does, telling how far that is. data: as in `answers.Evaluate`. Raises RunError."""
+        self._state.begin(self._answerer.evaluate(data, base))
+        self._tell_until(lambda: not self._state.request)
+        answer = self._answer()
+        assert isinstance(answer, events.Eval)  # only a halt leaves it out
+        return answer
 
     def halt(self) -> None:
         """Give up what is being worked on: its end follows."""
-        self._answerer.halt()
+        self._answerer.halt(self._state.request)
 
     def close(self) -> None:
         self._answerer.close()
 
-    def _until_done(self, request: str) -> Iterator[events.Event]:
-        while True:
-            reply = self._take()
-            if isinstance(reply, answers.Done) and reply.id == request:
-                return
-            if isinstance(reply, answers.Refused):
-                raise RunError(reply.reason)
-            if isinstance(reply, events.Event):
-                yield reply
+    def _answer(self) -> object:
+        if isinstance(self._state.answer, Unanswered):
+            raise RunError(self._state.answer.reason)
+        return self._state.answer
 
-    def _take(self) -> answers.Reply:
+    def _tell_until(self, is_over: Callable[[], bool]) -> None:
+        """Show phases on the line of progress until `is_over`."""
+        line = ProgressLine()
+        try:
+            while not is_over():
+                if isinstance(phase := self._hear(), events.Phase):
+                    line.tell(phase.done, phase.total, phase_text(phase))
+        finally:
+            line.close()
+
+    def _hear(self) -> answers.Reply:
         reply = self._replies.get()
-        if isinstance(reply, answers.Refused) and not reply.id:
-            raise EnvironmentFault(reply.reason)
+        self._state.hear(reply)
+        if self._state.fault:
+            raise EnvironmentFault(self._state.fault)
         return reply
-
-
-def tell_phase(line: ProgressLine, phase: events.Phase) -> None:
-    """A phase on the line of progress."""
-    line.tell(phase.done, phase.total, phase_text(phase))

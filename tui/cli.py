@@ -16,6 +16,7 @@ from types import ModuleType
 from data.errors import DanluError
 from tui import crash, output
 from tui.columns import wrap
+from tui.error_text import error_text
 from tui.gate import safe_lines
 from tui.texts import set_language, tr
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = build_parser(arguments).parse_args(arguments)
         return command_module(options.command or "console").run(options)
     except DanluError as error:
-        output.complain(safe_lines(str(error)))
+        output.complain(safe_lines(error_text(error)))
         return error.exit_code
     except KeyboardInterrupt:
         output.complain(tr("cli.interrupted"))

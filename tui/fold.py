@@ -32,6 +32,11 @@ class LiveSample:
     max_new_tokens: int
     text: str = ""
 
+    def grow(self, piece: events.SampleText) -> None:
+        """A piece that overlaps adds its new end; one that does not connect waits for the finished event, which has it all."""
+        if piece.id == self.id and 0 <= piece.offset <= len(self.text):
+            self.text += piece.text[len(self.text) - piece.offset :]
+
 
 @dataclass
 class Stage:
@@ -225,11 +230,8 @@ def _sample_started(state: RunState, event: events.SampleStarted) -> None:
 
 
 def _sample_text(state: RunState, event: events.SampleText) -> None:
-    """A piece that overlaps adds its new end; one that does not connect waits for the finished event, which has it all."""
-    sample = state.live_sample
-    if sample is None or sample.id != event.id or not 0 <= event.offset <= len(sample.text):
-        return
-    sample.text += event.text[len(sample.text) - event.offset :]
+    if state.live_sample is not None:
+        state.live_sample.grow(event)
 
 
 def _sample_finished(state: RunState, event: events.SampleFinished) -> None:

@@ -2,7 +2,8 @@
 
 `tui/texts/<namespace>.toml` holds `key = { en = "…", zh = "…" }`, nested tables allowed. `tr("train.state.paused")` reads
 `[state] paused` of `train.toml`; `{n:record|records}` in a text is the first word where n is 1, else the second. A namespace is
-read when it is first asked for. Errors of `data` and `engine` are not here: those are plain English sentences.
+read when it is first asked for. Errors of `data` and `engine` are English sentences; `errors.toml` says the common ones in Chinese, by
+their code (`tui.error_text`).
 """
 
 import locale

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
-from engine import events
+from engine import answers, events
 from engine.errors import RunError
 from engine.run_directory import open_run
 from tui import gate, output
@@ -38,23 +38,20 @@ def run(options: argparse.Namespace) -> int:
     """Answer until the questions end. Ctrl-C gives an answer up, Ctrl-D leaves."""
     asked = open_run(options.runs_dir or RUNS_DIR, options.run)
     with closing(Asking(asked, options.checkpoint)) as asking:
-        asking.wait_until_ready()
-        chat = Chat(asking, options)
-        if sys.stdin.isatty() and not options.json:
-            output.narrate(tr("cli.chat.hint"))
-            chat.talk()
-        else:
-            chat.answer_lines()
+        chat = Chat(asking, asking.wait_until_ready(), options)
+        if not sys.stdin.isatty() or options.json:
+            return 0 if chat.answer_lines() else RunError.exit_code
+        output.narrate(tr("cli.chat.hint"))
+        chat.talk()
     return 0
 
 
 class Chat:
     """Conversations with the model, and with its base where that is asked too."""
 
-    def __init__(self, asking: Asking, options: argparse.Namespace):
-        assert asking.ready is not None
+    def __init__(self, asking: Asking, ready: answers.Ready, options: argparse.Namespace):
         self._asking, self._as_json = asking, options.json
-        self._opens = asking.ready.thinking_style != "plain"
+        self._opens = ready.thinking_style != "plain"
         self._settings = {"system": options.system, "max_new_tokens": options.max_new_tokens, "temperature": options.temperature}
         self._glyphs = ASCII if options.ascii else UNICODE
         self._with_base = options.base
@@ -80,12 +77,14 @@ class Chat:
             elif prompt:
                 self._answer(prompt)
 
-    def answer_lines(self) -> None:
-        """Every line of stdin is a question by itself: answers to stdout, thinking to stderr."""
+    def answer_lines(self) -> bool:
+        """Every line of stdin is a question by itself: answers to stdout, thinking to stderr. False where one was not answered."""
+        are_answered = True
         for line in sys.stdin:
             if prompt := line.strip():
-                self._answer(prompt)
+                are_answered &= self._answer(prompt)
                 self._forget()
+        return are_answered
 
     def _obey(self, command: str) -> None:
         if command == "/new":
@@ -101,7 +100,8 @@ class Chat:
         for said in self._said.values():
             said.clear()
 
-    def _answer(self, prompt: str) -> None:
+    def _answer(self, prompt: str) -> bool:
+        """Of the base first, where that is asked too; what comes to nothing is told, and False."""
         for base in (True, False) if self._with_base else (False,):
             if self._with_base and not self._as_json:
                 output.narrate(tr("cli.chat.base" if base else "cli.chat.tuned"))
@@ -110,7 +110,7 @@ class Chat:
                     finished = self._one(prompt, base)
             except RunError as error:
                 output.complain(gate.safe_lines(str(error)))
-                return
+                return False
             self._said[base].append((prompt, finished.answer))
             if self._as_json:
                 names = ("prompt", "thinking", "answer", "well_formed", "ended", "tokens", "tokens_per_s")
@@ -118,18 +118,17 @@ class Chat:
             else:
                 figures = tr("train.sample.tokens", n=finished.tokens, rate=rate(finished.tokens_per_s))
                 output.narrate(_dim(f"{verdict(finished)} · {figures}"))
+        return True
 
     def _one(self, prompt: str, base: bool) -> events.SampleFinished:
         """One answer, written as it comes."""
-        writer, text, finished = _Writer(), "", None
-        for event in self._asking.ask(prompt, history=self._said[base], base=base, **self._settings):
-            if isinstance(event, events.SampleText):
-                text = text[: event.offset] + event.text
-                if not self._as_json:
-                    writer.write(*split_live(text[: _sure(text)], self._opens))
-            elif isinstance(event, events.SampleFinished):
-                finished = event
-        assert finished is not None
+        writer = _Writer()
+
+        def show(text: str) -> None:
+            if not self._as_json:
+                writer.write(*split_live(text[: _sure(text)], self._opens))
+
+        finished = self._asking.ask(prompt, show, history=self._said[base], base=base, **self._settings)
         if not self._as_json:
             writer.write(finished.thinking, finished.answer)
             writer.end()

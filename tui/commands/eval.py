@@ -10,10 +10,9 @@ from engine import events
 from engine.errors import RunError
 from engine.run_directory import open_run
 from tui import amounts, gate, output
-from tui.asking import Asking, tell_phase
+from tui.asking import Asking
 from tui.columns import columns
 from tui.commands.console import RUNS_DIR
-from tui.progress_line import ProgressLine
 from tui.texts import tr
 
 
@@ -33,27 +32,13 @@ def run(options: argparse.Namespace) -> int:
     with closing(Asking(measured, options.checkpoint)) as asking:
         asking.wait_until_ready()
         data = str(options.data.resolve()) if options.data else ""
-        found = {name: _measure(asking, data, name == "base") for name in (["base"] if options.base else []) + ["tuned"]}
+        found = {name: asking.evaluate(data, name == "base") for name in (["base"] if options.base else []) + ["tuned"]}
     if options.json:
         output.show_json({name: _facts(event) for name, event in found.items()})
     else:
         for line in columns([_header(), *(_row(name, event) for name, event in found.items())], right=range(1, 8)):
             output.show(line)
     return 0
-
-
-def _measure(asking: Asking, data: str, base: bool) -> events.Eval:
-    line, found = ProgressLine(), None
-    try:
-        for event in asking.evaluate(data, base):
-            if isinstance(event, events.Phase):
-                tell_phase(line, event)
-            elif isinstance(event, events.Eval):
-                found = event
-    finally:
-        line.close()
-    assert found is not None  # it is only given up by whoever leaves
-    return found
 
 
 def _header() -> list[str]:

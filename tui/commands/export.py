@@ -14,8 +14,8 @@ from engine.launch import PROJECT
 from engine.run_directory import RunDirectory, open_run
 from tui import amounts, output
 from tui.commands.console import RUNS_DIR
-from tui.commands.fetch import ProgressLine
 from tui.gate import safe
+from tui.progress_line import ProgressLine
 from tui.summary import reference
 from tui.texts import tr
 
@@ -75,7 +75,7 @@ def _follow(process: subprocess.Popen, progress: ProgressLine) -> dict[str, Any]
         elif "result" in told:
             return told["result"]
         elif "error" in told:
-            error = DanluError(told["error"])
+            error = DanluError(told["error"], told.get("code", ""), **told.get("facts", {}))
             error.exit_code = told["exit_code"]
             raise error
         else:

@@ -18,6 +18,7 @@ from textual.widgets import Static
 
 from data.errors import DanluError
 from tui import gate
+from tui.error_text import error_text
 from tui.session import Session
 from tui.texts import tr
 from tui.widgets.bars import KeyBar, TabHeader, label
@@ -86,7 +87,7 @@ class DanluScreen(Screen[None]):
         """Show an error's one message; anything but a `DanluError` or an OSError is a defect and goes on up."""
         if not isinstance(error, DanluError | OSError):
             raise error
-        self.say(str(error), severity="error")
+        self.say(error_text(error) if isinstance(error, DanluError) else str(error), severity="error")
 
     def say(self, text: str, severity: str = "information") -> None:
         """A note in the corner; `text` may come from outside."""

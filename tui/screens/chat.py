@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from textual import events, work
 from textual.binding import Binding
-from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
 
@@ -17,21 +16,17 @@ from engine import answers
 from engine.run_directory import RunDirectory
 from tui import amounts
 from tui.askable import Askable, askable_runs, default_run
-from tui.chatting import Chat, Exchange
+from tui.chatting import Chat
+from tui.exchanges import Exchange, Exchanges
 from tui.keymap import bind
 from tui.run_index import RunIndex
 from tui.screens.base import DanluScreen
 from tui.texts import tr
-from tui.widgets.answer_view import AnswerView
 from tui.widgets.bars import KeyBar
-from tui.widgets.chat_lines import about_lines, question_lines, status_lines
+from tui.widgets.chat_view import ChatView, Picture
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.dialogs import Confirm
 from tui.widgets.question_field import QuestionField
-from tui.widgets.steady import Line, SteadyView
-
-WIDE = 100
-"""From so many columns on both answers stand side by side."""
 
 
 class ChatScreen(DanluScreen):
@@ -39,17 +34,12 @@ class ChatScreen(DanluScreen):
 
     tab = "chat"
     refresh_s = 2.0
-    CSS = """
-    ChatScreen #status, ChatScreen #question { height: 1; }
-    ChatScreen #about { height: 1fr; }
-    ChatScreen #answers { height: 1fr; }
-    ChatScreen AnswerView { width: 1fr; height: 1fr; }
-    ChatScreen QuestionField, ChatScreen QuestionField:focus { height: 3; background: $background; }
-    """
+    CSS = "ChatScreen QuestionField, ChatScreen QuestionField:focus { height: 3; background: $background; }"
     BINDINGS: ClassVar = [
         bind("enter,i", "ask", "chat.keys.ask"),
         bind("x,escape", "give_up", "chat.keys.give_up"),
         bind("b", "base", "chat.keys.base"),
+        bind("v", "question", "chat.keys.question"),
         bind("w", "with_base", "chat.keys.without_base"),
         bind("s", "load", "chat.keys.load"),
         bind("o", "choose", "chat.keys.choose"),
@@ -82,21 +72,17 @@ class ChatScreen(DanluScreen):
         self._runs: list[Askable] | None = None
         self._is_looking = False
         self._chat: Chat | None = None
-        self._exchanges: list[Exchange] = []
-        self._at = 0
+        self._exchanges = Exchanges()
         self._with_base = True
-        self._shows_base = False
-        """Where there is room for one answer only."""
+        self._shows_base = self._shows_question = False
 
     def compose_body(self) -> Iterable[Widget]:
-        glyphs = self.session.glyphs
-        yield SteadyView(id="status")
-        yield SteadyView(id="about")
-        yield SteadyView(id="question")
-        with Horizontal(id="answers"):
-            yield AnswerView(glyphs, True, id="base", classes="panel")
-            yield AnswerView(glyphs, False, id="tuned", classes="panel")
+        yield ChatView(self.session.glyphs)
         yield QuestionField(tr("chat.field.placeholder"), id="field", classes="panel")
+
+    @property
+    def view(self) -> ChatView:
+        return self.query_one(ChatView)
 
     @property
     def field(self) -> QuestionField:
@@ -130,7 +116,7 @@ class ChatScreen(DanluScreen):
         """Turn to the run that was asked for, else to the attached or newest one; a model that is loaded stays."""
         run, shown = self.session.chat_run, self._chat.run if self._chat else None
         if run is None:
-            run = shown if self._chat and self._chat.phase else default_run(self._runs or [], self.session.run)
+            run = shown if self._chat and self._chat.has_begun else default_run(self._runs or [], self.session.run)
         if (run.path if run else None) != (shown.path if shown else None):
             self._turn_to(run)
         self._draw()
@@ -139,14 +125,9 @@ class ChatScreen(DanluScreen):
         """Let go of the model, and be ready to load that of `run`."""
         if self._chat is not None:
             self.run_worker(self._chat.close, thread=True, group="close")
-        self._forget_unanswered()
+        self._exchanges.forget_unanswered()
         self._chat = Chat(run) if run else None
         self.query_one(KeyBar).refresh()
-
-    def _forget_unanswered(self) -> None:
-        """Questions whose model has gone before it said anything."""
-        self._exchanges = [exchange for exchange in self._exchanges if exchange.answers]
-        self._at = min(self._at, max(0, len(self._exchanges) - 1))
 
     def on_unmount(self) -> None:
         if self._chat is not None:
@@ -156,7 +137,7 @@ class ChatScreen(DanluScreen):
 
     def on_input_submitted(self, event: QuestionField.Submitted) -> None:
         """Send the question; it stays in the field where that is not possible."""
-        question = event.value.strip()
+        question = self.field.question
         if not question:
             return
         if self._chat is None:
@@ -167,27 +148,30 @@ class ChatScreen(DanluScreen):
             self._with_model(lambda: self._send(question))
 
     def _send(self, question: str) -> None:
-        self.field.remember(question)
+        self.field.remember()
         exchange = Exchange(question, self._chat.run.name)
-        self._exchanges.append(exchange)
-        self._at, self._shows_base = len(self._exchanges) - 1, False
+        self._exchanges.add(exchange)
+        self._shows_base = self._shows_question = False
         self._chat.ask(exchange, self._with_base)
         self._changed()
 
     def _with_model(self, then: Callable[[], None] = lambda: None) -> None:
         """Load the model if it is not there, then go on; beside a training only after `y`."""
-        if self._chat.ready is not None or self._chat.is_loading:
+        about = self._about()
+        if self._chat.state.ready is not None or self._chat.is_loading:
             then()
             return
-        about = self._about()
-        if about is None or not about.is_alive:
+        if about is None:
+            self.say(tr("chat.note.nothing_yet"), "warning")
+            return
+        if not about.is_alive:
             self._load(then)
             return
         text = tr("chat.live.text", name=about.run.name, model=about.model)
         self.app.push_screen(Confirm(tr("chat.live.title"), text), lambda yes: self._load(then) if yes else None)
 
     def _load(self, then: Callable[[], None]) -> None:
-        if self._chat.fault:
+        if self._chat.state.fault:
             self._turn_to(self._chat.run)
         chat = self._chat
         chat.begin()
@@ -201,8 +185,8 @@ class ChatScreen(DanluScreen):
             return
         before = self._mood()
         self._chat.hear(message.reply)
-        if self._chat.fault:
-            self._forget_unanswered()
+        if self._chat.state.fault:
+            self._exchanges.forget_unanswered()
         if self._mood() != before:
             self.query_one(KeyBar).refresh()
         self._draw()
@@ -210,13 +194,12 @@ class ChatScreen(DanluScreen):
     def _mood(self) -> tuple:
         """What the keys depend on."""
         chat = self._chat
-        return (chat.is_loading, chat.is_busy, chat.ready is None) if chat else ()
+        return (chat.is_loading, chat.is_busy, chat.is_base_next, chat.state.ready is None) if chat else ()
 
     # Drawing
 
     def on_resize(self, event: events.Resize) -> None:
         super().on_resize(event)
-        self.set_class(event.size.width >= WIDE, "wide")
         self._changed()
 
     def _changed(self) -> None:
@@ -224,35 +207,9 @@ class ChatScreen(DanluScreen):
         self._draw()
 
     def _draw(self) -> None:
-        """Show the state; what is the same on screen is not sent again."""
-        exchange = self._exchanges[self._at] if self._exchanges else None
-        self._fit("#status", self._status)
-        self.query_one("#about").display = exchange is None
-        self.query_one("#question").display = self.query_one("#answers").display = exchange is not None
-        if exchange is None:
-            self.query_one("#about", SteadyView).show(self._about_lines)
-            return
-        self._fit("#question", lambda width, height: question_lines(exchange, self.session.glyphs, width))
-        for view, base in ((self.query_one("#base", AnswerView), True), (self.query_one("#tuned", AnswerView), False)):
-            view.display = self.has_class("wide") or base == self._shows_base
-            view.draw(exchange, self._chat)
-
-    def _fit(self, name: str, build: Callable[[int, int], list[Line]]) -> None:
-        """Show lines in a view as high as they are."""
-        view = self.query_one(name, SteadyView)
-        view.styles.height = len(build(max(1, self.size.width), 0))
-        view.show(build)
-
-    def _status(self, width: int, height: int) -> list[Line]:
-        total = len(self._exchanges)
-        place = tr("chat.status.place", n=self._at + 1, total=total) if total else ""
-        return status_lines(self._chat, self._about(), place, self.session.glyphs, width)
-
-    def _about_lines(self, width: int, height: int) -> list[Line]:
-        if self._runs is None:
-            return []
-        lines = about_lines(self._chat, self._about(), str(self.session.output_dir), self.session.glyphs, width)
-        return [[] for _ in range(max(0, (height - len(lines)) // 2))] + lines
+        if self._runs is not None:
+            folder = str(self.session.output_dir)
+            self.view.draw(Picture(self._chat, self._about(), self._exchanges, self._shows_base, self._shows_question, folder))
 
     def _about(self) -> Askable | None:
         """What is known of the run to be asked."""
@@ -262,20 +219,22 @@ class ChatScreen(DanluScreen):
 
     def offers(self, binding: Binding) -> bool:
         """Keys that would do nothing now are not in the footer."""
-        chat = self._chat
+        chat, exchange = self._chat, self._exchanges.shown
         match binding.action:
             case "give_up":
                 return chat is not None and (chat.is_busy or chat.is_loading)
             case "base":
-                return bool(self._exchanges) and not self.has_class("wide")
+                return exchange is not None and not self.view.is_wide
+            case "question":
+                return exchange is not None and self.view.is_long(exchange)
             case "load":
-                return chat is not None and chat.ready is None and not chat.is_loading
+                return self._about() is not None and chat is not None and chat.state.ready is None and not chat.is_loading
             case "unload":
-                return chat is not None and chat.ready is not None
+                return chat is not None and chat.state.ready is not None
             case "choose":
                 return len(self._runs or []) > 1
             case "ask" | "with_base":
-                return chat is not None
+                return self._about() is not None
         return True
 
     def label(self, binding: Binding) -> str:
@@ -284,6 +243,10 @@ class ChatScreen(DanluScreen):
             return tr("chat.keys.tuned")
         if binding.action == "with_base" and not self._with_base:
             return tr("chat.keys.with_base")
+        if binding.action == "question" and self._shows_question:
+            return tr("chat.keys.answers")
+        if binding.action == "give_up" and self._chat and self._chat.is_base_next:
+            return tr("chat.keys.skip")
         return super().label(binding)
 
     def action_ask(self) -> None:
@@ -293,7 +256,7 @@ class ChatScreen(DanluScreen):
         self.set_focus(None)
 
     def action_give_up(self) -> None:
-        """The answer being written ends with what there is; loading ends with nothing."""
+        """The answer being written ends with what there is, and the base's turn comes; loading ends with nothing."""
         if self._chat is None:
             return
         if self._chat.is_loading:
@@ -304,6 +267,12 @@ class ChatScreen(DanluScreen):
 
     def action_base(self) -> None:
         self._shows_base = not self._shows_base
+        self._changed()
+
+    def action_question(self) -> None:
+        """The whole question in place of its answers, or these again."""
+        exchange = self._exchanges.shown
+        self._shows_question = not self._shows_question and exchange is not None and self.view.is_long(exchange)
         self._changed()
 
     def action_with_base(self) -> None:
@@ -317,7 +286,7 @@ class ChatScreen(DanluScreen):
 
     def action_unload(self) -> None:
         """End the process, so that its memory is free."""
-        if self._chat is not None and self._chat.phase is not None:
+        if self._chat is not None and self._chat.has_begun:
             self._turn_to(self._chat.run)
             self.say(tr("chat.note.freed"))
             self._draw()
@@ -336,9 +305,9 @@ class ChatScreen(DanluScreen):
 
     def action_turn(self, questions: int) -> None:
         """Show an earlier (negative) or later question with its answers."""
-        self._at = min(max(0, self._at + questions), max(0, len(self._exchanges) - 1))
-        self._draw()
+        self._exchanges.turn(questions)
+        self._shows_question = False
+        self._changed()
 
     def action_scroll(self, lines: int) -> None:
-        for view in self.query(AnswerView):
-            view.scroll_lines(lines)
+        self.view.scroll(lines)

@@ -1,9 +1,14 @@
-"""The one-line field for questions: enter sends, up and down bring earlier questions back, esc leaves it for the keys of the screen."""
+"""The one-line field for questions: enter sends, up and down bring earlier questions back, esc leaves it for the keys of the screen.
+
+Line ends of a text that is pasted stand in it as ⟨U+000A⟩, as in the other fields.
+"""
 
 from typing import ClassVar
 
+from textual import events
 from textual.message import Message
 
+from tui import gate
 from tui.keymap import bind
 from tui.widgets.plain_input import PlainInput
 
@@ -28,8 +33,21 @@ class QuestionField(PlainInput):
         self._draft = ""
         """What was being typed before earlier questions were looked at."""
 
-    def remember(self, question: str) -> None:
-        """`question` was sent: the field is empty again."""
+    @property
+    def question(self) -> str:
+        """What stands in the field, its line ends real ones."""
+        return gate.unescaped(self.value).strip()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """The whole text, where textual's own field would take the first line."""
+        event.prevent_default()
+        event.stop()
+        text = "\n".join(event.text.splitlines()).strip("\n")
+        self.replace(gate.escaped_line(text), *self.selection)
+
+    def remember(self) -> None:
+        """The question was sent: the field is empty again."""
+        question = self.value.strip()
         self._sent = [*(one for one in self._sent if one != question), question]
         self._at = len(self._sent)
         self.value = self._draft = ""
