@@ -11,6 +11,8 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,15 @@ class Dataset:
         return self._positions
 
     @property
+    def expected(self) -> int:
+        """About how many usable records the file has, by those known so far."""
+        known = len(self.records)
+        if self.is_complete or not known:
+            return known
+        offset, size, _ = self.records.places.at(known - 1)
+        return known * self._source.total // max(min(self._source.done, offset + size), 1)
+
+    @property
     def progress(self) -> tuple[int, int]:
         """Bytes of the file looked at, and in all."""
         return self._source.total if self.is_complete else self._source.done, self._source.total
@@ -98,6 +109,19 @@ class Dataset:
         self._take(lambda: False, tell)
         if not self.records:
             raise self._no_record()
+
+    def read_on(self) -> Iterator[Record]:
+        """All records, those of the rest of the file as they are found, so that nothing is read twice. Raises as `index`."""
+        known = len(self.records)
+        yield from islice(self.records, known)
+        while known < len(self.records) or not self.is_complete:
+            found = self._take(partial(self._has_more_than, known), None) or self.records[known:]
+            yield from found
+            known += len(found)
+        self.index()
+
+    def _has_more_than(self, count: int) -> bool:
+        return len(self.records) > count
 
     def index_some(self, enough: Callable[[], bool]) -> None:
         """Look at the file until `enough()` or its end. Raises DataError when strict, for the first fault."""
@@ -130,7 +154,9 @@ class Dataset:
     def _is_record(self, value: Any) -> bool:
         return isinstance(value, dict) and detect(rename(value, self.columns)) is not None
 
-    def _take(self, enough: Callable[[], bool], tell: Progress | None) -> None:
+    def _take(self, enough: Callable[[], bool], tell: Progress | None) -> list[Record]:
+        """Look at values until `enough()`; returns the records of the last one."""
+        found: list[Record] = []
         with self._lock:
             while not self.is_complete and not enough():
                 if self._limit is not None and len(self.records) >= self._limit:
@@ -142,11 +168,12 @@ class Dataset:
                 if span is None:
                     self.is_complete = True
                 else:
-                    self._take_span(span)
+                    found = [*self._take_span(span)]
         if tell:
             tell(*self.progress)
+        return found
 
-    def _take_span(self, span: Span) -> None:
+    def _take_span(self, span: Span) -> Iterator[Record]:
         value = Value(fault=span.fault) if span.fault else decode(span.data)
         if value.fault is not None:
             self._refuse(span, 0, [Problem(value.fault.field, value.fault.code, value.fault.text)])
@@ -155,12 +182,12 @@ class Dataset:
             if self._limit is not None and len(self.records) >= self._limit:
                 return
             if isinstance(raw, dict):
-                self._take_raw(span, place, raw)
+                yield from self._take_raw(span, place, raw)
             else:
                 text = f"a record must be an object, but this is {json.dumps(raw, ensure_ascii=False)[:40]}"
                 self._refuse(span, place, [Problem("", "not_an_object", text)])
 
-    def _take_raw(self, span: Span, place: int, raw: dict[str, Any]) -> None:
+    def _take_raw(self, span: Span, place: int, raw: dict[str, Any]) -> Iterator[Record]:
         renamed = rename(raw, self.columns)
         conversation, problems = self._convert(renamed)
         if conversation is None:
@@ -170,8 +197,10 @@ class Dataset:
         for problem in problems:
             self.remarks.append(Fault(span.line, problem.field, problem.code, problem.text, self._positions, number))
         self._formats[(detect(renamed) or "") if self._layout == "auto" else self._layout] += 1
-        self.records.append(span, place, self._positions, Record(number, span.line, conversation, raw))
+        record = Record(number, span.line, conversation, raw)
+        self.records.append(span, place, self._positions, record)
         self._positions += 1
+        yield record
 
     def _refuse(self, span: Span, place: int, problems: Sequence[Problem]) -> None:
         for problem in problems:

@@ -64,31 +64,34 @@ def survey(
 ) -> Survey:
     """Token lengths, groups and what the texts show, in one pass over the records: each is read and taken apart once.
 
-    While a thread encodes and other processes look at texts, the next records are laid out and their signatures made here.
-    progress: called with a stage (records, texts, duplicates), records done and in all; it may raise to stop. Raises TemplateError.
+    While a thread encodes and other processes look at texts, the next records are read, laid out and their signatures made here.
+    progress: called with a stage (records, duplicates, texts), records done and in all; it may raise to stop.
+    Raises TemplateError, and DataError as `Dataset.index` does.
     """
     tell, records = progress or (lambda stage, done, total: None), dataset.records
     settings = settings or ExampleSettings()
     lengths_key = _key("lengths", dataset, tokenizer.fingerprint, settings) if tokenizer else ""
     lengths = _recall_array(lengths_key) if tokenizer else None
     groups, texts = _recall_array(_key("groups", dataset)), _recall(_key("texts", dataset), Texts)
-    signatures = None if groups is not None else Signatures(len(records))
-    with nullcontext() if texts is not None else TextLooker(len(records)) as looker:
+    signatures = None if groups is not None else Signatures()
+    with nullcontext() if texts is not None else TextLooker(dataset.expected) as looker:
         sinks = [looker.add] if looker else []
         if signatures:
             sinks.append(lambda record: signatures.add(record.conversation.text()))
-        passing = _passing(records, sinks, lambda done: tell("records", done, len(records)))
+        passing = _passing(dataset.read_on(), sinks, lambda done: tell("records", done, dataset.expected))
         if tokenizer and lengths is None:
             lengths = _rows(count_lengths(passing, tokenizer, settings, records.line))
             _keep_array(lengths_key, lengths)
         elif sinks:
             deque(passing, maxlen=0)
+        dataset.index()
+        if signatures:
+            # While the processes look at the last texts.
+            found = signatures.groups(RecordTexts(records), lambda done, total: tell("duplicates", done, total))
+            groups = _kept_groups(dataset, found)
         if looker:
             texts = looker.texts(lambda done, total: tell("texts", done, total))
             _keep(_key("texts", dataset), texts)
-    if signatures:
-        found = signatures.groups(RecordTexts(records), lambda done, total: tell("duplicates", done, total))
-        groups = _kept_groups(dataset, found)
     assert texts is not None and groups is not None
     return Survey(LengthTable(lengths) if lengths is not None else None, groups.tolist(), texts)
 
@@ -107,7 +110,7 @@ def _kept_groups(dataset: Dataset, found: Sequence[int]) -> np.ndarray:
     return groups
 
 
-def _passing(records: Sequence[Record], sinks: Sequence[Callable[[Record], None]], tell: Callable[[int], None]) -> Iterator[Record]:
+def _passing(records: Iterable[Record], sinks: Sequence[Callable[[Record], None]], tell: Callable[[int], None]) -> Iterator[Record]:
     """The records, each given to all sinks on its way."""
     for record in records:
         if record.index % _TELL_EVERY == 0:

@@ -100,8 +100,8 @@ def inspect(
     settings: ExampleSettings | None = None,
     evaluation: Dataset | None = None,
 ) -> Inspection:
-    """The report on `dataset`. settings: how examples would be built (the defaults without).  evaluation: a file whose questions the
-    records should not hold. Raises TemplateError.
+    """The report on `dataset`, which is read on to its end. settings: how examples would be built (the defaults without).
+    evaluation: a file whose questions the records should not hold. Raises TemplateError, and DataError as `Dataset.index` does.
     """
     tell = progress or (lambda stage, done, total: None)
     records = dataset.records

@@ -14,6 +14,7 @@ from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue] - a co
 
 from data.cache import data_cache
 from data.chinese import without_space
+from data.errors import DataError
 
 THRESHOLD = 0.7
 """Jaccard of the 5-gram sets from which two texts count as near duplicates."""
@@ -24,8 +25,6 @@ _ESTIMATE_FLOOR = THRESHOLD - 0.15
 """Candidates under this MinHash estimate (standard error 0.04) are not worth an exact comparison."""
 _CHUNK = 1 << 16
 """Characters whose hashes are made together: many texts, in arrays that stay in the processor's cache."""
-_IN_MEMORY = 128 << 20
-"""Bytes of signatures that are held in memory."""
 _TELL_EVERY = 64
 _LARGE = 64
 """Members of a bucket from which comparing all with all is too much."""
@@ -40,7 +39,7 @@ def near_duplicate_groups(texts: Sequence[str], progress: Progress | None = None
     progress: called with texts done and texts in all.
     """
     tell = progress or (lambda done, total: None)
-    signatures = Signatures(len(texts))
+    signatures = Signatures()
     for number, text in enumerate(texts):
         signatures.add(text)
         if number % _TELL_EVERY == 0:
@@ -49,13 +48,15 @@ def near_duplicate_groups(texts: Sequence[str], progress: Progress | None = None
 
 
 class Signatures:
-    """MinHash signatures of texts that come one after another: what makes groups of them without looking at all of them again."""
+    """MinHash signatures of texts that come one after another: what makes groups of them without looking at all of them again.
 
-    def __init__(self, count: int):
-        """count: how many texts will come, at most."""
+    They are kept in a nameless file, 512 bytes a distinct text. Raises DataError where that cannot be written.
+    """
+
+    def __init__(self) -> None:
         self._place, self._distinct = array("I"), array("I")
         self._first: dict[bytes, int] = {}
-        self._signatures = _matrix(count)
+        self._file = tempfile.TemporaryFile(dir=data_cache())  # noqa: SIM115 - lives as long as we do
         self._waiting: list[str] = []
         self._characters = 0
 
@@ -75,8 +76,8 @@ class Signatures:
     def groups(self, texts: Sequence[str], tell: Progress) -> list[int]:
         """`near_duplicate_groups` of the texts that came. texts: the same again, asked for single ones. tell: texts done and in all."""
         self._digest()
-        count, signatures = len(self._distinct), self._signatures[: len(self._distinct)]
-        groups, comparison = UnionFind(count), _Comparison(_Distinct(texts, self._distinct))
+        signatures = self._matrix()
+        groups, comparison = UnionFind(len(signatures)), _Comparison(_Distinct(texts, self._distinct))
         for band in range(_BANDS):
             for members in _buckets(signatures, band):
                 _join_alike(members, signatures, comparison, groups)
@@ -89,9 +90,21 @@ class Signatures:
         if self._waiting:
             hashes, offsets = gram_hashes(self._waiting)
             matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets.tolist(), _PERMUTATIONS, 42)
-            end = len(self._distinct)
-            self._signatures[end - len(self._waiting) : end] = matrix.to_rows()
+            self._write(np.array(matrix.to_rows(), dtype=np.uint32))
             self._waiting, self._characters = [], 0
+
+    def _matrix(self) -> np.ndarray:
+        """(N, 128) of the distinct texts, mapped from the file."""
+        shape = (len(self._distinct), _PERMUTATIONS)
+        return np.asarray(np.memmap(self._file, np.uint32, "r", shape=shape)) if self._distinct else np.empty(shape, np.uint32)
+
+    def _write(self, signatures: np.ndarray) -> None:
+        try:
+            self._file.write(signatures.data)
+            self._file.flush()
+        except OSError as error:
+            place = data_cache()
+            raise DataError(f"{place}: is full or broken ({error.strerror}); free space there or set XDG_CACHE_HOME") from error
 
 
 def normalised(text: str) -> str:
@@ -122,14 +135,6 @@ class _Distinct:
 
     def __getitem__(self, number: int) -> str:
         return normalised(self._texts[self._places[number]])
-
-
-def _matrix(count: int) -> np.ndarray:
-    """Room for the signatures, on disk when there are many: 512 bytes a text."""
-    if count * _PERMUTATIONS * 4 <= _IN_MEMORY:
-        return np.empty((count, _PERMUTATIONS), dtype=np.uint32)
-    with tempfile.TemporaryFile(dir=data_cache()) as file:
-        return np.memmap(file, dtype=np.uint32, mode="w+", shape=(count, _PERMUTATIONS))
 
 
 def gram_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -45,12 +45,12 @@ class _Asked(Struct, array_like=True):
 class TextLooker:
     """`look_at_texts` of records that come one after another, the same whatever the number of processes. A context manager.
 
-    count: how many records will come; processes: one a core without it, and none for few records.
+    count: about how many records will come; processes: one a core without it, and none for few records.
     """
 
     def __init__(self, count: int, processes: int | None = None):
         several = min(processes or _cores(), MOST)
-        self._found, self._done, self._count = Texts({}, {}, {}, {}), 0, count
+        self._found, self._done, self._added = Texts({}, {}, {}, {}), 0, 0
         self._share: list[Record] = []
         self._waiting: deque[tuple[list[Record], Future[Texts]]] = deque()
         self._processes = _Processes(several) if several > 1 and count >= MANY else None
@@ -66,6 +66,7 @@ class TextLooker:
     def add(self, record: Record) -> None:
         """The next record. Waits where the processes are far behind."""
         self._share.append(record)
+        self._added += 1
         if len(self._share) == _SHARE:
             self._pass_on()
 
@@ -75,7 +76,7 @@ class TextLooker:
         while self._waiting:
             self._take()
             if progress:
-                progress(self._done, self._count)
+                progress(self._done, self._added)
         return self._found
 
     def _pass_on(self) -> None:

@@ -441,6 +441,26 @@ def test_records_beyond_those_in_memory_are_read_again(tmp_path, monkeypatch, en
         dataset.records[3]
 
 
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "while another indexes"])
+def test_reading_on_gives_every_record_once(tmp_path, monkeypatch, others):
+    """As found, without reading again those that are not kept; with another's index in between none is missing."""
+    monkeypatch.setattr("data.dataset.KEPT_BYTES", 0)
+    (tmp_path / "d.jsonl").write_text("".join(f'{{"id": {n}, "query": "q", "response": "r"}}\n' for n in range(500)), encoding="utf-8")
+    dataset = open_file(tmp_path / "d.jsonl")
+    first = len(dataset.records)
+    expected, loaded = dataset.expected, []
+    load = dataset.load
+    monkeypatch.setattr(dataset, "load", lambda *place: loaded.append(place) or load(*place))
+    found = []
+    for record in dataset.read_on():
+        found.append(record.raw["id"])
+        if others and len(found) == 100:
+            dataset.index()
+
+    assert found == list(range(500)) and first < 500 and dataset.is_complete and 450 < expected < 550
+    assert others or len(loaded) == first
+
+
 def test_a_file_changed_while_open_is_told(tmp_path, monkeypatch):
     """Instead of a record that never was."""
     monkeypatch.setattr("data.dataset.KEPT_BYTES", 0)

@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 
 from data.inspection import Inspection, ProblemCount, inspect
-from data.reading import read_file
+from data.reading import open_file, read_file
 from data.words import count_words
 from engine.config import Model
 from tui import output
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the report; a file with faulty records is reported, not refused."""
-    dataset = read_file(data_path(options.data), options.format, columns=options.column)
+    dataset = open_file(data_path(options.data), options.format, columns=options.column)
     evaluation = read_file(data_path(options.against)) if options.against else None
     line = ProgressLine()
 
