@@ -1,6 +1,7 @@
 """Curves as cells: what is drawn is what the numbers say, at any number of points."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,24 @@ def test_a_rising_line_rises():
 
     assert drawn[0].rstrip()[-1] not in " │┤"
     assert drawn[9][plot.LABEL_CELLS] != " "
+
+
+@pytest.mark.parametrize(("low", "high"), [(2.29, 3.04), (0.9, 1.1), (1.2, 4.9), (1e-5, 9e-5), (-3.0, 12.0)])
+@pytest.mark.parametrize("height", [8, 16, 30])
+def test_the_scale_can_be_read(low, high, height):
+    """Two values at least stand at the left."""
+    drawn = rows_of(plot.draw([plot.Line(np.array([1.0, 2.0]), np.array([low, high]), "smooth")], (0.0, 2.0), 60, height))
+
+    assert sum(row[: plot.LABEL_CELLS - 2].strip() != "" for row in drawn[:-2]) >= 2
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_the_steps_below_the_curve_are_whole(steps):
+    """A run of few steps has no half ones."""
+    x = np.arange(1.0, steps + 1)
+    drawn = rows_of(plot.draw([plot.Line(x, x, "smooth")], (0.0, float(steps)), 110, 12))
+
+    assert drawn[-1].split() == [str(step) for step in range(steps + 1)]
 
 
 def test_ascii_means_ascii():

@@ -79,6 +79,17 @@ async def test_the_palette_offers_what_can_be_done(tmp_path):
         assert {"3 Config", "delete", "compare", "quit"} <= set(offered) and "a page down" not in offered
 
 
+@pytest.mark.parametrize("screen", "123456")
+async def test_the_palette_offers_everything_once(tmp_path, screen):
+    """An action with several keys is one line, which names them all."""
+    async with console(tmp_path).run_test(size=SMALL) as pilot:
+        await pilot.press(screen)
+        await pilot.pause()
+        offered = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+
+        assert len(offered) == len(set(offered))
+
+
 async def test_help_names_every_key_once(tmp_path):
     """Signs, not their names; a description too long for a line goes on under itself."""
     async with console(tmp_path).run_test(size=SMALL) as pilot:

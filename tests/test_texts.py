@@ -144,6 +144,13 @@ def test_no_count_stands_before_a_fixed_plural():
     assert {key: text for key, text in ours.items() if fixed.search(text)} == {}
 
 
+def test_keys_are_called_by_words():
+    """What --ascii may not show stands in no text; the legends of signs come in two."""
+    signs = {key: entry for key, entry in CATALOGUE.items() if set("←→↑↓⏎␣▲✗✎⊘◆●○█▅") & set("".join(entry.values()))}
+
+    assert signs.keys() == {"data.signs"}
+
+
 def test_an_unknown_name_is_no_crash():
     """Names that only a newer engine knows are asked about first."""
     assert not texts.has("train.phase.telepathy")

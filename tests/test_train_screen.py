@@ -1,5 +1,6 @@
 """The live screen, driven by keys over run directories that the real EventWriter wrote."""
 
+import ast
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from tui.glyphs import UNICODE
 from tui.session import Session
 from tui.widgets.chart import Chart
 from tui.widgets.meters import status_lines
+from tui.widgets.result import result_lines
 from tui.widgets.steady import SteadyView
 
 SMALL, LARGE = (80, 24), (120, 40)
@@ -335,6 +337,20 @@ async def test_the_end_says_where_the_model_is_and_how_to_load_it(tmp_path):
         await until_shown(pilot, "✓ Finished", "3.000 → 2.000", str(run.final_model), "AutoPeftModelForCausalLM.from_pretrained(")
 
 
+@pytest.mark.parametrize("folder", ["a", "深" * 30 + "/" + "long" * 40], ids=["short", "long"])
+@pytest.mark.parametrize("width", [76, 116])
+def test_how_to_load_the_result_can_be_copied(folder, width):
+    """Lines that fit and that Python reads as the path, however long it is."""
+    state = fold_all(RunState(), [*ENDED, events.FinalModelSaved(path="final_model", bytes=1 << 20), stopped("finished", 20)])
+    lines = result_lines(state, "finished", f"/runs/{folder}", "a", [], UNICODE, width)
+    texts = ["".join(text for text, _ in line) for line in lines]
+    first, last = (next(n for n, text in enumerate(texts) if text.startswith(f"  {title} ")) for title in ("load", "next"))
+    _, loads = ast.parse("\n".join(text[12:] for text in texts[first:last])).body
+
+    assert max(map(cells, texts)) <= width
+    assert [ast.literal_eval(argument) for argument in loads.value.args] == [f"/runs/{folder}/final_model"]
+
+
 async def test_a_failed_run_shows_its_error_and_the_way_on(tmp_path):
     """The one message with its cure, the checkpoint that was kept, and how to resume."""
     run = make_run(tmp_path, "a", [*ENDED, stopped("failed", 10, "out of memory; lower data.max_seq_length")])
@@ -489,14 +505,15 @@ async def test_a_spike_is_told_with_the_records_that_caused_it(tmp_path, size):
 
 
 async def test_ascii_keys_and_dialogs_hold_no_other_sign(tmp_path):
-    """The footer, the list of keys and a question."""
+    """The footer, the list of keys with its scroll bar, questions of both kinds."""
     run = make_run(tmp_path, "a", [*beginning()[:4], events.Phase(name="train"), step(1)])
     with engine_alive(run):
-        async with console(run, tmp_path, ascii=True).run_test(size=(120, 40)) as pilot:
+        async with console(run, tmp_path, ascii=True).run_test(size=(120, 20)) as pilot:
             await until_shown(pilot, "* training")
-            for key, shown in (("question_mark", "left h"), ("escape", ""), ("x", "y yes"), ("escape", ""), ("5", "enter show")):
+            dialogs = (("question_mark", "left h"), ("escape", ""), ("x", "y yes"), ("escape", ""), ("s", "enter accept"), ("escape", ""))
+            for key, shown in (*dialogs, ("5", "enter show")):
                 await pilot.press(key)
                 await until_shown(pilot, shown)
                 lines = text_of(pilot.app).splitlines()[1:]
 
-                assert not set("".join(lines)) & set("←→↑↓⏎␣╭╮╰╯│─"), lines
+                assert not set("".join(lines)) & set("←→↑↓⏎␣╭╮╰╯│─▁▂▃▄▅▆▇"), lines

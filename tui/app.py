@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events, work
 from textual.app import App, SystemCommand
+from textual.binding import ActiveBinding
 from textual.command import CommandPalette
 from textual.screen import Screen
 
@@ -28,6 +29,7 @@ from tui.theme import FURNACE, FURNACE_LIGHT
 from tui.widgets.bars import TABS, key_name, label
 from tui.widgets.dialogs import Confirm
 from tui.widgets.palette import Palette
+from tui.widgets.plain_scroll_bar import draw_scroll_bars
 
 SCREENS = {
     "hardware": "HardwareScreen",
@@ -85,6 +87,7 @@ class DanluApp(App[None]):
             for number in (signal.SIGTERM, signal.SIGINT):  # leave the terminal as it was found
                 asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         self.set_class(self.session.ascii, "ascii")
+        draw_scroll_bars(self.session.ascii)
         try:
             self.set_keymap(read_keymap(keymap_file()))
         except DanluError as error:
@@ -167,10 +170,14 @@ class DanluApp(App[None]):
         """Our screens and what can be done on this one, in the user's language."""
         for number, tab in enumerate(TABS, 1):
             yield SystemCommand(f"{number} {tr(f'common.tab.{tab}')}", "", lambda tab=tab: self.action_open(tab))
+        actions: dict[str, list[ActiveBinding]] = {}
         for active in screen.active_bindings.values():
             namespace, _, what = active.binding.description.rpartition(".")
             if namespace and what not in MOVES and active.node is not self:
-                yield SystemCommand(label(active.binding), key_name(active.binding, self.session.ascii), lambda a=active: self._act(a))
+                actions.setdefault(active.binding.description, []).append(active)
+        for keys in actions.values():
+            names = " ".join(dict.fromkeys(key_name(active.binding, self.session.ascii) for active in keys))
+            yield SystemCommand(label(keys[0].binding), names, lambda first=keys[0]: self._act(first))
         yield SystemCommand(tr("common.keys.help"), "?", self.action_help)
         yield SystemCommand(tr("common.keys.mouse"), "", self.action_toggle_mouse)
         yield SystemCommand(tr("common.keys.quit"), "q", self.action_leave)

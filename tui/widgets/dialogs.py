@@ -57,7 +57,8 @@ class Ask(ModalScreen[str | None]):
             if self._text:
                 yield Static(gate.styled(self._text), markup=False)
             yield PlainInput(self._value, self._placeholder)
-            yield Static(_keys(("⏎", tr("common.keys.accept")), ("esc", tr("common.keys.cancel"))), classes="keys", markup=False)
+            keys = _keys((tr("common.keys.enter"), tr("common.keys.accept")), ("esc", tr("common.keys.cancel")))
+            yield Static(keys, classes="keys", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)

@@ -168,14 +168,16 @@ def _draw_marks(cells: np.ndarray, styles: np.ndarray, line: Line, frame: Frame,
 
 
 def _ticks(frame: Frame, rows: int) -> dict[int, str]:
-    """Row → label, about one in four rows."""
+    """Row → label, about one in four rows; two at least, because one value says nothing of the scale."""
     low, high = frame.limits
+    slack = 1e-9 * (high - low)
     if frame.log and high / low > 10:
         values = [factor * 10.0**power for power in range(floor(log10(low)), floor(log10(high)) + 1) for factor in (1, 2, 5)]
     else:
         step = _nice((high - low) / max(2, rows // 4))
+        if floor((high + slack) / step) <= -floor(-(low - slack) / step):
+            step = _nice(step / 5)
         values = [n * step for n in range(floor(low / step), floor(high / step) + 2)]
-    slack = 1e-9 * (high - low)
     inside = [value for value in values if low - slack <= value <= high + slack and (value > 0 or not frame.log)]
     return {int(frame.row(np.array([value]), rows)[0]): number(value) for value in inside}
 
@@ -219,7 +221,7 @@ def _x_axis(frame: Frame, columns: int) -> list[list[tuple[str, str]]]:
     """The line under the plot and its step numbers."""
     x_range, ascii = frame.x_range, frame.ascii
     line, labels = [("-" if ascii else "─")] * columns, [" "] * (columns + 1)
-    step = _nice((x_range[1] - x_range[0]) / max(2, columns // 12))
+    step = max(1.0, _nice((x_range[1] - x_range[0]) / max(2, columns // 12)))  # there is nothing between two steps
     for n in range(floor(x_range[0] / step), floor(x_range[1] / step) + 1):
         value = n * step
         if not x_range[0] <= value <= x_range[1]:

@@ -45,8 +45,8 @@ def _finished(state: RunState, run_path: str, width: int) -> list[Line]:
         return _field("kept", _kept(state), width)
     path = f"{run_path}/{state.final_model.path}"
     lines = _field("model", f"{safe(path)} ({amounts.size(state.final_model.bytes)})", width)
-    lines += _field("load", "from peft import AutoPeftModelForCausalLM", width)
-    lines += _field("", f"model = AutoPeftModelForCausalLM.from_pretrained({safe(path)!r})", width)
+    code = ["from peft import AutoPeftModelForCausalLM", *_loading(safe(path), width - 2 - NAME_CELLS)]
+    lines += [[(f"  {_title('' if row else 'load')}", "dim"), (text, "bright")] for row, text in enumerate(code)]
     return lines + _field("next", tr("train.result.compare"), width)
 
 
@@ -57,9 +57,25 @@ def _kept(state: RunState) -> str:
     return tr("train.result.checkpoint", path=safe(newest.path), step=newest.step, max=state.max_steps)
 
 
+def _loading(path: str, width: int) -> list[str]:
+    """Python that loads the result, in lines that can be copied: a path too long for one is joined by Python itself."""
+    call = "model = AutoPeftModelForCausalLM.from_pretrained"
+    if cells(f"{call}({path!r})") <= width:
+        return [f"{call}({path!r})"]
+    pieces = [""]
+    for character in path:
+        if cells(f"    {pieces[-1] + character!r}") > width and pieces[-1]:
+            pieces.append("")
+        pieces[-1] += character
+    return [f"{call}(", *(f"    {piece!r}" for piece in pieces), ")"]
+
+
 def _field(name: str, text: str, width: int) -> list[Line]:
-    title = pad(tr(f"train.result.{name}") if name else "", NAME_CELLS)
-    return wrap([(f"  {title}", "dim"), (safe(text), "bright")], width, " " * (2 + cells(title)))
+    return wrap([(f"  {_title(name)}", "dim"), (safe(text), "bright")], width, " " * (2 + NAME_CELLS))
+
+
+def _title(name: str) -> str:
+    return pad(tr(f"train.result.{name}") if name else "", NAME_CELLS)
 
 
 def _told(texts: list[str], width: int) -> list[Line]:

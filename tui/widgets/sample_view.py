@@ -66,7 +66,7 @@ class SampleView(SteadyView):
             parts.append(tr("train.sample.position", n=total - min(self._back, total - 1), total=total))
         if isinstance(sample, LiveSample):
             parts.append(f"{self._glyphs.running} {tr('train.sample.writing')}")
-        self.name_border(" · ".join(parts), well_formed_rate(self._state))
+        self.name_border(" · ".join(parts), well_formed_rate(self._state, self._glyphs))
 
     @property
     def _prompt_opens(self) -> bool:
@@ -87,9 +87,9 @@ class SampleView(SteadyView):
         return "empty" if self._state.step is None else "none"
 
 
-def well_formed_rate(state: RunState) -> str:
+def well_formed_rate(state: RunState, glyphs: Glyphs) -> str:
     """Well-formed samples of the base model → of the newest round; empty before the first."""
     rounds = [f"{one.well_formed}/{one.samples}" for one in state.rounds.values()]
     if not rounds:
         return ""
-    return f"{tr('train.sample.rounds')} {f'{rounds[0]} → ' if len(rounds) > 1 else ''}{rounds[-1]}"
+    return f"{tr('train.sample.rounds')} {f'{rounds[0]} {glyphs.arrow} ' if len(rounds) > 1 else ''}{rounds[-1]}"
