@@ -23,13 +23,13 @@ from engine.config import Config
 from engine.config_file import read_resolved
 from engine.errors import ConfigError, ModelError
 from engine.manifest import MANIFEST, write_verified
-from engine.model_card import model_card
-from engine.model_source import ALLOWED_FILES, locate, read_config
+from engine.model_card import base_license, model_card
+from engine.model_source import ALLOWED_FILES, hub_name, loadable_name, local_folder, locate, read_config
 from engine.run_directory import RunDirectory
 
 DTYPES = ("auto", "bf16", "fp16", "fp32")
-TRAINING_ONLY = ("optimizer.safetensors", "state.json", MANIFEST)
-"""What a checkpoint holds beside its adapter."""
+TRAINING_ONLY = ("optimizer.safetensors", "state.json", "training.json", MANIFEST)
+"""What a checkpoint or the final model holds beside its adapter for the run itself; others have the model card."""
 INTERRUPTED = 130
 
 Tell = Callable[[str, int, int], None]
@@ -54,10 +54,10 @@ def export(order: Order, tell: Tell) -> dict[str, Any]:
     adapter = choose_adapter(order.run, order.checkpoint)
     step = step_of(adapter)
     _check_target(order)
-    base = None if order.alone else locate(config.model, lambda done, total, detail: None, allow_fetch=False)
+    base = local_folder(config.model) if order.alone else locate(config.model, lambda done, total, detail: None, allow_fetch=False)
     order.target.parent.mkdir(parents=True, exist_ok=True)
     _clear_left(order.target)
-    made = _copy_adapter(order, adapter, tell) if base is None else _merge(order, config, adapter, step, base, tell)
+    made = _copy_adapter(order, config, adapter, step, base, tell) if order.alone else _merge(order, config, adapter, step, base, tell)
     told = {"path": str(order.target), "base": config.model.name, "quantization": config.model.quantization, "step": step}
     return told | made
 
@@ -97,17 +97,29 @@ def _clear_left(target: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _copy_adapter(order: Order, adapter: Path, tell: Tell) -> dict[str, Any]:
-    """The adapter as peft loads it, with the tokenizer where that was saved beside it."""
+def _copy_adapter(order: Order, config: Config, adapter: Path, step: int, base: Path | None, tell: Tell) -> dict[str, Any]:
+    """The adapter as peft loads it, with the tokenizer where that was saved beside it, and how others know its base."""
     files = [path for path in adapter.iterdir() if path.name not in TRAINING_ONLY]
+    licences = base_license(config, base).files
+    name, revision = hub_name(config.model, base)
 
     def write(folder: Path) -> None:
-        for path in files:
+        for path in (*files, *licences):
             shutil.copyfile(path, folder / path.name)
+        _name_base(folder / "adapter_config.json", name or Path(config.model.name).name, revision)
+        (folder / "README.md").write_text(model_card(order.run, config, step, base), encoding="utf-8")
         tell("verify", 0, 0)
 
     size = write_verified(order.target, write, sum(path.stat().st_size for path in files), _facts(order), spare=1)
-    return {"bytes": size, "tensors": _count_tensors(adapter / "adapter_model.safetensors"), "merged": 0, "dtype": "fp32", "shift": None}
+    onto = loadable_name(config.model, base) if base else config.model.name
+    tensors = _count_tensors(adapter / "adapter_model.safetensors")
+    return {"bytes": size, "tensors": tensors, "merged": 0, "dtype": "fp32", "shift": None, "hub_base": name, "loads_onto": onto}
+
+
+def _name_base(config: Path, name: str, revision: str) -> None:
+    """Let the copy name its base as others know it: the path it has here says nothing elsewhere, and something of whoever made it."""
+    values = json.loads(config.read_text(encoding="utf-8")) | {"base_model_name_or_path": name, "revision": revision or None}
+    config.write_text(json.dumps(values, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
 def _count_tensors(file: Path) -> int:

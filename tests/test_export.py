@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import AutoPeftModelForCausalLM, PeftModel
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine import manifest
+from engine.base_license import find_license
+from engine.config import Model
 from engine.errors import DiskFull
 from engine.export import Order, export
 from engine.launch import PROJECT
 from engine.manifest import MANIFEST, find_fault
+from engine.model_source import hub_name
 from engine.run_directory import RunDirectory
 from tests.engine_runs import make_run, train_here, write_records
 from tests.tiny_models import tiny_model
@@ -94,22 +97,72 @@ def test_the_model_card_says_how_it_was_made_and_nothing_private(trained, tmp_pa
     danlu(trained, "--out", tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
-    assert all(word in card for word in ("license: mit", "secrets.jsonl", "before → ", "r 4, alpha 8", "4 steps", "learning rate 0.005"))
+    assert all(word in card for word in ('license: "mit"', "secrets.jsonl", "before → ", "r 4, alpha 8", "4 steps", "learning rate 0.005"))
     assert "/" not in card.replace("LICENSE", "").partition("# one")[2].replace("nats a token", "")
 
 
-def test_the_adapter_alone_is_the_final_model_as_it_is(trained, tmp_path, capsys):
-    """Every file the same, verified, and loaded by peft; of a checkpoint what peft needs, without the optimiser."""
+def test_the_adapter_alone_is_the_final_model_and_says_what_it_is_for(trained, tmp_path, capsys):
+    """Every file but the one that names the base the same, verified, and loaded by peft as the console says; of a checkpoint what peft
+    needs, without the optimiser. Its base goes by its name: where it lies here is nobody's business."""
     assert danlu(trained, "--out", tmp_path / "final", "--adapter") == 0
     assert danlu(trained, "--out", tmp_path / "second", "--adapter", "--checkpoint", 2) == 0
-    capsys.readouterr()
+    told = capsys.readouterr().err
+    base = trained.path.parent.parent / "base"
 
-    names = {path.name for path in trained.final_model.iterdir()}
-    assert {path.name for path in (tmp_path / "final").iterdir()} == names
-    assert all((tmp_path / "final" / name).read_bytes() == (trained.final_model / name).read_bytes() for name in names - {MANIFEST})
-    assert {path.name for path in (tmp_path / "second").iterdir()} == {"adapter_config.json", "adapter_model.safetensors", MANIFEST}
+    names = {path.name for path in trained.final_model.iterdir()} - {"training.json"}
+    same = names - {MANIFEST, "adapter_config.json"}
+    assert {path.name for path in (tmp_path / "final").iterdir()} == names | {"README.md", "LICENSE"}
+    assert all((tmp_path / "final" / name).read_bytes() == (trained.final_model / name).read_bytes() for name in same)
+    ours = {"adapter_config.json", "adapter_model.safetensors", MANIFEST, "README.md", "LICENSE"}
+    assert {path.name for path in (tmp_path / "second").iterdir()} == ours
     assert find_fault(tmp_path / "final") is None
-    AutoPeftModelForCausalLM.from_pretrained(tmp_path / "second")
+    assert [path.name for path in (tmp_path / "final").iterdir() if str(base.parent).encode() in path.read_bytes()] == []
+    assert json.loads((tmp_path / "final" / "adapter_config.json").read_text())["base_model_name_or_path"] == "base"
+    assert f'AutoModelForCausalLM.from_pretrained("{base}"), "{tmp_path / "second"}")' in told and "no hub is known" in told
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), tmp_path / "second")
+
+
+def test_a_base_that_a_hub_has_is_named_by_it(trained, tmp_path, capsys):
+    """Also where the run names the folder in the hub's cache; then by the commit too."""
+    snapshot = tmp_path / "hub" / "models--Nobody--Base-1B" / "snapshots" / "0f3a"
+    shutil.copytree(trained.path.parent.parent / "base", snapshot)
+    run = RunDirectory(shutil.copytree(trained.path, tmp_path / "run"))
+    before = str(trained.path.parent.parent / "base")
+    run.config.write_text(run.config.read_text("utf-8").replace(before, str(snapshot)), encoding="utf-8")
+    danlu(run, "--out", tmp_path / "out", "--adapter")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+
+    assert (config["base_model_name_or_path"], config["revision"]) == ("Nobody/Base-1B", "0f3a")
+    assert "no hub is known" not in capsys.readouterr().err
+    assert "base_model: Nobody/Base-1B" in card and 'from_pretrained("Nobody/Base-1B", revision="0f3a")' in card
+    assert hub_name(Model(name="demo"), None)[0] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert hub_name(Model(name="Qwen/Qwen3-0.6B", revision="main"), None) == ("Qwen/Qwen3-0.6B", "main")
+    assert hub_name(Model(name="/models/some.gguf"), None) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("files", "fields", "sentence"),
+    [
+        ({"README.md": "---\nlicense: mit\n---\n"}, {"license": "mit"}, "mit"),
+        (
+            {"README.md": "---\nlicense: other\nlicense_name: qwen-research\nlicense_link: LICENSE\n---\n", "LICENSE": "Qwen RESEARCH"},
+            {"license": "other", "license_name": "qwen-research", "license_link": "LICENSE"}, "qwen-research, its LICENSE is here",
+        ),
+        ({"LICENSE.txt": f"{' ' * 30}Apache License\n  Version 2.0, January 2004\n"}, {"license": "apache-2.0"}, "apache-2.0, its LICENSE"),
+        ({"README.md": "license: mit\n---\nlicense: mit\n---", "NOTICE": "of somebody"}, {}, "its NOTICE is here"),
+        ({"README.md": "---\nlicense: 'mit\n---\n"}, {}, "see its own page"),
+        ({"README.md": "---\nlicense: |\n  mit\n  base_model: x\n---\n"}, {}, "see its own page"),
+        ({}, {}, "see its own page"),
+    ],
+)  # fmt: skip
+def test_the_licence_is_what_the_bases_files_say(tmp_path, files, fields, sentence):
+    """Its card's metadata, else a text that is well known; nothing from outside comes into the card's metadata as it likes."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = find_license(tmp_path)
+
+    assert found.fields == fields and found.sentence.startswith(sentence)
 
 
 def test_a_run_without_a_final_model_gives_its_newest_checkpoint(trained, tmp_path, capsys):

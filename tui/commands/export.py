@@ -97,7 +97,9 @@ def _report(exported: RunDirectory, found: dict[str, Any]) -> list[str]:
     facts = {"name": safe(exported.name), "step": found["step"], "size": amounts.size(found["bytes"]), "dtype": found["dtype"]}
     path, quoted = safe(found["path"]), safe(shlex.quote(found["path"]))
     if not found["merged"]:
-        return [tr("cli.export.adapter_done", **facts), f'  AutoPeftModelForCausalLM.from_pretrained("{path}")']
+        onto = f'AutoModelForCausalLM.from_pretrained("{safe(found["loads_onto"])}")'
+        lines = [tr("cli.export.adapter_done", **facts), f'  model = PeftModel.from_pretrained({onto}, "{path}")']
+        return lines if found["hub_base"] else [*lines, tr("cli.export.base_is_here", base=safe(Path(found["base"]).name))]
     lines = [tr("cli.export.merged_done", merged=found["merged"], tensors=found["tensors"], **facts)]
     if found["quantization"] != "none":
         lines.append(tr("cli.export.quantized", kind=found["quantization"]))
