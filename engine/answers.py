@@ -32,9 +32,13 @@ class Ask(Request, tag="ask", frozen=True, kw_only=True):
 
 
 class Evaluate(Request, tag="evaluate", frozen=True, kw_only=True):
-    """Loss and accuracy over the run's own evaluation records, or over all usable records of the file `data`."""
+    """Loss and accuracy over the run's own evaluation records, or over all records of the file `data` that the model's context takes.
+
+    columns: of that file, as in section [data]; [] for those of the run's data.
+    """
 
     data: str = ""
+    columns: list[str] = []
     base: bool = False
 
 
@@ -53,12 +57,13 @@ class Ready(Struct, tag="ready", frozen=True, kw_only=True):
 
 
 class Refused(Struct, tag="refused", frozen=True, kw_only=True):
-    """What a request, or the loading (id ""), came to nothing for: one message for people.  code, facts: as of a `DanluError`."""
+    """What a request, or the loading (id ""), came to nothing for: one message for people.  The rest as of a `DanluError`."""
 
     id: str
     reason: str
     code: str = ""
     facts: dict[str, str] = {}
+    exit_code: int = 1
 
 
 class Done(Struct, tag="done", frozen=True, kw_only=True):
@@ -74,7 +79,7 @@ Reply = Words | events.Event | events.Unknown
 
 def refusal(id: str, error: DanluError) -> Refused:
     """That the request `id` came to nothing by `error`."""
-    return Refused(id=id, reason=str(error), code=error.code, facts=error.facts)
+    return Refused(id=id, reason=str(error), code=error.code, facts=error.facts, exit_code=error.exit_code)
 
 
 def encode(what: Requests | Reply) -> bytes:

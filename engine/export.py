@@ -69,6 +69,8 @@ def _check_target(order: Order) -> None:
         raise ConfigError(
             f"--out {target}: lies inside the run, which is deleted as a whole; choose a folder outside it", "out_in_run", path=target
         )
+    if target.is_file():
+        raise ConfigError(f"--out {target}: is a file; name a folder", "out_is_file", path=target)
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not _is_export(target):

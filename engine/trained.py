@@ -84,7 +84,7 @@ class Trained:
         )  # fmt: skip
 
     def _evaluate(self, request: Evaluate, is_halted: Callable[[], bool]) -> None:
-        examples = self._examples(request.data)
+        examples = self._examples(request)
         found = evaluate(
             self._model, examples, step=0 if request.base else self._step, row_length=CPU_TOKENS, interrupted=is_halted,
             progress=lambda done, total: self._say(events.Phase(name="evaluate", done=done, total=total)),
@@ -92,11 +92,14 @@ class Trained:
         if found is not None:
             self._say(found)
 
-    def _examples(self, data: str) -> ExampleStore:
+    def _examples(self, request: Evaluate) -> ExampleStore:
         """Of a file, all that can be used; without one, those that the run kept apart."""
-        if data:
-            settings = msgspec.structs.replace(self._config.data, path=data, eval_path="", eval_fraction=0.0, limit=None)
-            return self._prepared(settings).train
+        if request.data:
+            own = self._config.data
+            return self._prepared(msgspec.structs.replace(
+                own, path=request.data, columns=request.columns or own.columns, eval_path="", eval_fraction=0.0, limit=None,
+                max_seq_length=self._shape.max_positions or own.max_seq_length,
+            )).train  # fmt: skip
         if self._own is None:
             self._own = self._prepared(self._config.data).eval
         if not self._own:

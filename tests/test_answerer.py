@@ -85,7 +85,7 @@ def until_done(replies, request):
 def test_the_model_and_its_base_are_those_of_the_run(run, asking):
     """The evaluations are those that the run made at its end and at its start, to the order of additions."""
     answerer, replies = asking
-    tuned, base = (until_done(replies, answerer.evaluate("", base)) for base in (False, True))
+    tuned, base = (until_done(replies, answerer.evaluate(base=base)) for base in (False, True))
     found = [next(reply for reply in replied if isinstance(reply, events.Eval)) for replied in (tuned, base)]
     first, last = of_type(run, events.Eval)[0], of_type(run, events.Eval)[-1]
 
@@ -110,11 +110,21 @@ def test_answers_are_those_of_plain_transformers_and_peft(run, asking):
 def test_a_file_that_cannot_be_used_is_one_sentence_and_the_model_stays(run, asking, tmp_path):
     answerer, replies = asking
     (tmp_path / "empty.jsonl").write_text("")
-    refused = until_done(replies, answerer.evaluate(str(tmp_path / "empty.jsonl"), False))[-1]
+    refused = until_done(replies, answerer.evaluate(data=str(tmp_path / "empty.jsonl")))[-1]
     done = until_done(replies, answerer.ask("还在吗"))[-1]
 
-    assert isinstance(refused, answers.Refused) and "empty.jsonl" in refused.reason
+    assert isinstance(refused, answers.Refused) and "empty.jsonl" in refused.reason and refused.exit_code == 2
     assert isinstance(done, answers.Done)
+
+
+def test_a_file_with_other_columns_and_longer_records_than_the_run_trained_on_is_measured_whole(run, asking, tmp_path):
+    """Nothing is left out because training would have: the model sees more."""
+    answerer, replies = asking
+    (tmp_path / "own.jsonl").write_text('{"问": "一加一", "答": "二"}\n{"问": "写长些", "答": "%s"}\n' % ("长" * 500), encoding="utf-8")
+    request = answerer.evaluate(data=str(tmp_path / "own.jsonl"), columns=["query=问", "response=答"])
+    measured = next(reply for reply in until_done(replies, request) if isinstance(reply, events.Eval))
+
+    assert measured.examples == 2 and measured.supervised_tokens > 128
 
 
 def test_a_halt_is_heard_in_the_middle_of_an_answer(run, asking):

@@ -43,8 +43,9 @@ class Answerer:
         """Ask for an answer and return the request's id. settings: as in `answers.Ask`."""
         return self._send(answers.Ask(id=uuid.uuid4().hex, prompt=prompt, **settings))  # pyright: ignore[reportArgumentType]
 
-    def evaluate(self, data: str, base: bool) -> str:
-        return self._send(answers.Evaluate(id=uuid.uuid4().hex, data=data, base=base))
+    def evaluate(self, **settings: object) -> str:
+        """Ask how well the model does and return the request's id. settings: as in `answers.Evaluate`."""
+        return self._send(answers.Evaluate(id=uuid.uuid4().hex, **settings))  # pyright: ignore[reportArgumentType]
 
     def halt(self, request: str) -> None:
         """Give up the request of that id; its answer is what there is so far."""

@@ -6,6 +6,7 @@ What the replies come to is `tui.model_state`, the process behind them `tui.answ
 import queue
 from collections.abc import Callable
 
+from data.errors import DanluError
 from engine import answers, events
 from engine.chosen_adapter import choose_adapter
 from engine.errors import EnvironmentFault, RunError
@@ -50,9 +51,9 @@ class Asking:
         assert isinstance(answer, events.SampleFinished)
         return answer
 
-    def evaluate(self, data: str, base: bool) -> events.Eval:
-        """How well the model does, telling how far that is. data: as in `answers.Evaluate`. Raises RunError."""
-        self._state.begin(self._answerer.evaluate(data, base))
+    def evaluate(self, **settings: object) -> events.Eval:
+        """How well the model does, telling how far that is. settings: as in `answers.Evaluate`. Raises RunError."""
+        self._state.begin(self._answerer.evaluate(**settings))
         self._tell_until(lambda: not self._state.request)
         answer = self._answer()
         assert isinstance(answer, events.Eval)  # only a halt leaves it out
@@ -67,7 +68,7 @@ class Asking:
 
     def _answer(self) -> object:
         if isinstance(self._state.answer, Unanswered):
-            raise RunError(self._state.answer.reason)
+            raise _error(RunError, self._state.answer)
         return self._state.answer
 
     def _tell_until(self, is_over: Callable[[], bool]) -> None:
@@ -84,5 +85,12 @@ class Asking:
         reply = self._replies.get()
         self._state.hear(reply)
         if self._state.fault:
-            raise EnvironmentFault(self._state.fault)
+            raise _error(EnvironmentFault, self._state.fault)
         return reply
+
+
+def _error(kind: type[DanluError], why: Unanswered) -> DanluError:
+    """With the exit code that it has where it arose."""
+    error = kind(why.reason)
+    error.exit_code = why.exit_code
+    return error

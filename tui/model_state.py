@@ -12,9 +12,10 @@ from tui.fold import LiveSample
 
 @dataclass(frozen=True)
 class Unanswered:
-    """Why a request came to nothing: one message for people; outside text."""
+    """Why a request, or the loading, came to nothing: one message for people; outside text."""
 
     reason: str
+    exit_code: int = 1
 
 
 Answer = events.SampleFinished | LiveSample | events.Eval | Unanswered
@@ -22,12 +23,12 @@ Answer = events.SampleFinished | LiveSample | events.Eval | Unanswered
 
 @dataclass
 class ModelState:
-    """phase: what it is at; None before it has begun.  ready: None until the model is loaded, and when it is gone.  fault: why it is gone;
-    outside text.  request: the one being answered, "" between them.  answer: to the newest request, as far as it has come."""
+    """phase: what it is at; None before it has begun.  ready: None until the model is loaded, and when it is gone.  fault: why it is gone.
+    request: the one being answered, "" between them.  answer: to the newest request, as far as it has come."""
 
     phase: events.Phase | None = None
     ready: answers.Ready | None = None
-    fault: str = ""
+    fault: Unanswered | None = None
     request: str = ""
     answer: Answer | None = None
 
@@ -43,9 +44,9 @@ class ModelState:
             case answers.Ready():
                 self.ready = reply
             case answers.Refused(id=""):
-                self.fault, self.ready, self.request = error_text(reply), None, ""
+                self.fault, self.ready, self.request = _why(reply), None, ""
             case answers.Refused():
-                self.answer, self.request = Unanswered(error_text(reply)), ""
+                self.answer, self.request = _why(reply), ""
             case answers.Done():
                 self.request = ""
             case events.SampleStarted():
@@ -55,3 +56,7 @@ class ModelState:
                     self.answer.grow(reply)
             case events.SampleFinished() | events.Eval():
                 self.answer = reply
+
+
+def _why(reply: answers.Refused) -> Unanswered:
+    return Unanswered(error_text(reply), reply.exit_code)

@@ -19,6 +19,7 @@ from tui.texts import tr
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=tr("cli.option.run"))
     parser.add_argument("--data", metavar="FILE", type=Path, help=tr("cli.option.eval_data"))
+    parser.add_argument("--column", metavar="NAME=THEIRS", action="append", default=[], help=tr("cli.option.column"))
     parser.add_argument("--base", action="store_true", help=tr("cli.option.eval_base"))
     parser.add_argument("--checkpoint", metavar="STEP", type=int, help=tr("cli.option.checkpoint_step"))
     parser.add_argument("--json", action="store_true", help=tr("cli.option.json"))
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     with closing(Asking(measured, options.checkpoint)) as asking:
         asking.wait_until_ready()
         data = str(options.data.resolve()) if options.data else ""
-        found = {name: asking.evaluate(data, name == "base") for name in (["base"] if options.base else []) + ["tuned"]}
+        names = ["base", "tuned"] if options.base else ["tuned"]
+        found = {name: asking.evaluate(data=data, columns=options.column, base=name == "base") for name in names}
     if options.json:
         output.show_json({name: _facts(event) for name, event in found.items()})
     else:

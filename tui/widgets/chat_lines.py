@@ -25,7 +25,7 @@ def status_lines(chat: Chat | None, about: Askable | None, place: str, glyphs: G
     line += _loading(chat.state.phase, glyphs) if chat.is_loading and chat.state.phase else [(_model(chat, about), "text")]
     line = _clipped(line, width - len(place) - 2)
     lines = [[*line, (" " * (width - line_cells(line) - line_cells([(place, "")]) - 1), ""), (place, "dim")] if place else line]
-    return lines + (wrap([("   ", ""), (safe(chat.state.fault), "warn")], width, "   ") if chat.state.fault else [])
+    return lines + (wrap([("   ", ""), (safe(chat.state.fault.reason), "warn")], width, "   ") if chat.state.fault else [])
 
 
 def question_lines(exchange: Exchange, glyphs: Glyphs, width: int) -> list[Line]:
