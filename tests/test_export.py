@@ -200,6 +200,8 @@ def make_wrong(kind: str, run: RunDirectory, target: Path) -> list[object]:
         run.config.write_text(run.config.read_text("utf-8").replace(f'name = "{name}', 'name = "nobody/nothing" #'), encoding="utf-8")
     elif kind == "inside the run":
         return ["--out", run.path / "merged"]
+    elif kind == "a file":
+        target.write_text("mine")
     elif kind == "other files":
         target.mkdir()
         (target / "thesis.txt").write_text("irreplaceable", encoding="utf-8")
@@ -210,7 +212,7 @@ def make_wrong(kind: str, run: RunDirectory, target: Path) -> list[object]:
 WRONG = {
     "no checkpoint yet": "no checkpoint yet", "no such step": "those it has: 4, 2", "damaged": "--checkpoint STEP",
     "base gone": "elsewhere", "base never fetched": "danlu fetch nobody/nothing",
-    "inside the run": "inside the run", "other files": "something else than an export",
+    "inside the run": "inside the run", "a file": "is a file; name a folder", "other files": "something else than an export",
 }  # fmt: skip
 
 
