@@ -54,6 +54,6 @@ def swiglu_backward(gate_up: Tensor, dy: Tensor) -> Tensor:
     gate, up = gate_up.chunk(2, dim=-1)
     gradient = torch.empty_like(gate_up)
     d_gate, d_up = gradient.chunk(2, dim=-1)
-    torch.mul(silu(gate), dy, out=d_up)
-    d_gate.copy_(torch.ops.aten.silu_backward(dy * up, gate))
+    torch.ops.aten.silu_backward.grad_input(torch.mul(dy, up, out=d_up), gate, grad_input=d_gate)
+    torch.ops.aten.silu.out(gate, out=d_up).mul_(dy)
     return gradient

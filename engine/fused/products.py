@@ -9,6 +9,22 @@ import torch
 from torch import Tensor
 
 
+def times_transposed_into(y: Tensor, x: Tensor, weight: Tensor) -> None:
+    """y = x weightᵀ, where y may be columns of a wider tensor.  y: (T, out).  x: (T, in).  weight: (out, in)."""
+    if _takes_onednn(x, weight):
+        y.copy_(times_transposed(x, weight))
+    else:
+        torch.mm(x, weight.t(), out=y)
+
+
+def add_times(y: Tensor, x: Tensor, weight: Tensor) -> None:
+    """y += x weight.  y: (T, in).  x: (T, out).  weight: (out, in)."""
+    if _takes_onednn(x, weight):
+        y += times(x, weight)
+    else:
+        y.addmm_(x, weight)
+
+
 def times_transposed(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weightᵀ + bias.  x: (T, in).  weight: (out, in).  bias: (out,) or None.  Returns (T, out)."""
     if _takes_onednn(x, weight):

@@ -12,9 +12,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.fused.products import times, times_transposed
+from engine.fused.products import add_times, times, times_transposed, times_transposed_into
 
-PIECE_BYTES = {"cpu": 4 << 20, "cuda": 128 << 20}
+PIECE_BYTES = {"cpu": 1 << 20, "cuda": 128 << 20}
 """Of a widened weight at a time: what a CPU's caches hold, and products that fill a GPU."""
 
 
@@ -53,13 +53,13 @@ class Narrow:
     def times_transposed(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         y = x.new_empty(len(x), sum(linear.out_features for linear in self.linears))
         for rows, piece in self._pieces(x.dtype):
-            y[:, rows] = times_transposed(x, piece)
+            times_transposed_into(y[:, rows], x, piece)
         return y if bias is None else y.add_(bias)
 
     def times(self, x: Tensor) -> Tensor:
         y = x.new_zeros(len(x), self.linears[0].in_features)
         for rows, piece in self._pieces(x.dtype):
-            y += times(x[:, rows], piece)
+            add_times(y, x[:, rows], piece)
         return y
 
     def _pieces(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
