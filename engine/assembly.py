@@ -63,6 +63,7 @@ class Parts:
     plan_event: events.Plan
     micro_batch: int
     piece_tokens: int | None
+    samples_at_once: int
     place: Callable[[Example], str]
 
     def plan_event_after_probe(self, peak_gib: float) -> events.Plan:
@@ -129,6 +130,7 @@ def assemble(
         plan_event=told,
         micro_batch=int(min(numbers[0] for numbers in ranks.gather([max(1, plan.micro_batch)]))),  # what the fullest card takes
         piece_tokens=most,
+        samples_at_once=int(min(numbers[0] for numbers in ranks.gather([plan.samples_at_once]))),
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
 

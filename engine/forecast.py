@@ -46,6 +46,8 @@ INPUTS_AT_WORK = 2
 """A layer's input that is on its way to or from the host, and its output or that one's gradient."""
 UNSHARDED_LAYERS = 2
 """FSDP2 holds the layer at work whole, and the next one that it fetches meanwhile."""
+SIDE_BY_SIDE = 8
+"""Samples that are generated at once, at most: more are hard to watch."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,19 @@ class Forecast:
     @property
     def moment(self) -> str:
         """The moment of the peak: layer, loss or generation."""
-        training = max(self.layer, self.loss)
-        if self.generation > self.gradients + self.activations + training:
+        if self.generation > self._training:
             return "generation"
         return "layer" if self.layer >= self.loss else "loss"
+
+    @property
+    def samples_at_once(self) -> int:
+        """So many are generated side by side as take no more memory than training does, at least one."""
+        return min(SIDE_BY_SIDE, max(1, int(self._training / self.generation))) if self.generation else 1
+
+    @property
+    def _training(self) -> float:
+        """What is given back before samples are generated."""
+        return self.gradients + self.activations + max(self.layer, self.loss)
 
     @property
     def components(self) -> dict[str, float]:

@@ -34,7 +34,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     recomputed_layers: of num_layers, whose activations are computed again in backward (gradient checkpointing).  offloads_inputs: what
     these keep lies in the host's memory.
     recommended: name of the best option; another one than `strategy` where the configuration would have to change for it.
-    forecast_gib: the peak before earlier runs corrected it.  tokens_per_s, step_s, time_s: estimates, None when nothing is known."""
+    forecast_gib: the peak before earlier runs corrected it.  samples_at_once: so many are generated side by side.
+    tokens_per_s, step_s, time_s: estimates, None when nothing is known."""
 
     peak_memory_gib: float
     peak_low_gib: float
@@ -58,6 +59,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     offloads_inputs: bool
     chunk_bytes: int
     forecast_gib: float
+    samples_at_once: int
     notes: tuple[Note, ...]
     tokens_per_s: float | None = None
     step_s: float | None = None
@@ -105,6 +107,7 @@ def make_plan(
         strategy=way.strategy, gpus=way.gpus, num_nodes=way.num_nodes, world_size=way.world_size, recommended=options[0].name,
         options=options, precision=chosen, recomputed_layers=way.recomputed_layers, num_layers=shape.num_layers,
         offloads_inputs=way.offloads_inputs, chunk_bytes=way.chunk_bytes, forecast_gib=way.forecast.peak,
+        samples_at_once=way.forecast.samples_at_once,
         notes=(
             *_verdict(case, way), precision_note, *_setting_notes(case, way), *_strategy_notes(case, way, options[0]),
             *_time_notes(case, rate),

@@ -5,8 +5,10 @@ Uses a random generator of its own, so that watching changes no bit of the train
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,61 +50,107 @@ def parse_generation(text: str, prompt_opens_thinking: bool) -> Parsed:
     return Parsed(thinking.strip(), answer.strip(), opened=True, closed=True)
 
 
+class Question(NamedTuple):
+    """A prompt as it is shown, and its (T) token ids; `id` names the sample in the events."""
+
+    id: str
+    prompt: str
+    ids: Sequence[int]
+
+
 def sample(
-    model: LoadedModel, tokenizer: Tokenizer, prompt: str, prompt_ids: Sequence[int], settings: schema.Sample, *,
-    id: str, step: int, seed: int, emit: Callable[[events.Event], None], interrupted: Callable[[], bool],
-    agree: Callable[[int], int] = int,
-) -> events.SampleFinished:  # fmt: skip
-    """Answer one prompt, emitting its events; an interrupted sample is finished with what it has.
+    model: LoadedModel, tokenizer: Tokenizer, questions: Sequence[Question], settings: schema.Sample, *,
+    step: int, seed: int, emit: Callable[[events.Event], None], interrupted: Callable[[], bool], agree: Callable[[int], int] = int,
+) -> list[events.SampleFinished]:  # fmt: skip
+    """Answer `questions` side by side, a token of each in turn, emitting their events; interrupted ones are finished with what they have.
 
     agree: one token for all ranks that generate together.
-    Returns the finished event (already emitted).
+    Returns the finished events (already emitted), in the order of the questions.
     """
-    emit(events.SampleStarted(id=id, prompt=prompt, step=step, max_new_tokens=settings.max_new_tokens))
-    began = last_sent = time.perf_counter()
-    stream = tokenizer.decode_stream()
-    text, sent, count, ended = "", 0, 0, False
-    for token in generate(model, prompt_ids, settings, _generator(model.device, seed, prompt), agree):
-        count += 1
-        ended = token in tokenizer.eos_ids
-        if not ended:
-            text += stream.push(token)
-        now = time.perf_counter()
-        if len(text) > sent and now - last_sent >= STREAM_EVERY_S:
-            emit(events.SampleText(id=id, offset=sent, text=text[sent:]))
-            sent, last_sent = len(text), now
-        if ended or interrupted():
+    answers = [_Answer(question, tokenizer, settings, step, emit) for question in questions]
+    generators = [_generator(model.device, seed, question.prompt) for question in questions]
+    pick = partial(_pick, settings=settings, agree=agree)
+    for tokens in generate(model, [question.ids for question in questions], settings.max_new_tokens, generators, pick, tokenizer.eos_ids):
+        for number, token in tokens.items():
+            answers[number].add(token)
+        if interrupted():
             break
-    if len(text) > sent:
-        emit(events.SampleText(id=id, offset=sent, text=text[sent:]))
-    parsed = parse_generation(text, tokenizer.opens_thinking)
-    finished = events.SampleFinished(
-        id=id, step=step, prompt=prompt, thinking=parsed.thinking, answer=parsed.answer, opened=parsed.opened, closed=parsed.closed,
-        well_formed=parsed.is_well_formed and ended, ended=ended, tokens=count, tokens_per_s=count / max(1e-9, time.perf_counter() - began),
-    )  # fmt: skip
-    emit(finished)
-    return finished
+    return [answer.finish() for answer in answers]
+
+
+class _Answer:
+    """An answer as it grows."""
+
+    def __init__(
+        self, question: Question, tokenizer: Tokenizer, settings: schema.Sample, step: int, emit: Callable[[events.Event], None]
+    ):  # fmt: skip
+        self._question, self._tokenizer, self._step, self._emit = question, tokenizer, step, emit
+        self._stream = tokenizer.decode_stream()
+        self._text, self._sent, self._count, self._ended = "", 0, 0, False
+        self._finished: events.SampleFinished | None = None
+        emit(events.SampleStarted(id=question.id, prompt=question.prompt, step=step, max_new_tokens=settings.max_new_tokens))
+        self._began = self._last_sent = time.perf_counter()
+
+    def add(self, token: int) -> None:
+        """The next token; an end token finishes it."""
+        self._count += 1
+        self._ended = token in self._tokenizer.eos_ids
+        if self._ended:
+            self.finish()
+            return
+        self._text += self._stream.push(token)
+        if time.perf_counter() - self._last_sent >= STREAM_EVERY_S:
+            self._send()
+
+    def finish(self) -> events.SampleFinished:
+        """Its last event, emitted the first time."""
+        if self._finished is None:
+            self._send()
+            parsed = parse_generation(self._text, self._tokenizer.opens_thinking)
+            self._finished = events.SampleFinished(
+                id=self._question.id, step=self._step, prompt=self._question.prompt, thinking=parsed.thinking, answer=parsed.answer,
+                opened=parsed.opened, closed=parsed.closed, well_formed=parsed.is_well_formed and self._ended, ended=self._ended,
+                tokens=self._count, tokens_per_s=self._count / max(1e-9, time.perf_counter() - self._began),
+            )  # fmt: skip
+            self._emit(self._finished)
+        return self._finished
+
+    def _send(self) -> None:
+        if len(self._text) > self._sent:
+            self._emit(events.SampleText(id=self._question.id, offset=self._sent, text=self._text[self._sent :]))
+            self._sent, self._last_sent = len(self._text), time.perf_counter()
 
 
 @torch.no_grad()
 def generate(
-    model: LoadedModel, prompt_ids: Sequence[int], settings: schema.Sample, generator: torch.Generator, agree: Callable[[int], int] = int
-) -> Iterator[int]:
-    """Up to `max_new_tokens` token ids, one at a time; the caller stops at an end token.
+    model: LoadedModel, prompts: Sequence[Sequence[int]], most: int, generators: Sequence[torch.Generator],
+    pick: Callable[[Tensor, torch.Generator], int], ends: Collection[int],
+) -> Iterator[dict[int, int]]:  # fmt: skip
+    """The next token of each of `prompts`, by its place, while it has not come to one of `ends` or to `most` tokens.
 
-    Gradient checkpointing plays no part in evaluation mode, and the training mode is restored when the caller stops.
+    pick: a token of (V,) logits. Gradient checkpointing plays no part in evaluation mode, and the training mode is restored when the
+    caller stops.
     """
-    extend = model.generation()
-    ids = torch.tensor([list(prompt_ids)], device=model.device)
+    generation = model.generation()
     model.peft.eval()
     try:
-        for _ in range(settings.max_new_tokens):
-            logits = model.logits(extend(ids)[None])[0]
-            token = agree(pick_token(logits, settings, generator))
-            yield token
-            ids = torch.tensor([[token]], device=model.device)
+        texts, states = zip(*(generation.begin(torch.tensor([list(ids)], device=model.device)) for ids in prompts), strict=True)
+        states, writing = torch.stack(states), list(range(len(prompts)))
+        for written in range(1, most + 1):
+            tokens = {number: pick(logits, generators[number]) for number, logits in zip(writing, model.logits(states), strict=True)}
+            yield tokens
+            writing = [number for number, token in tokens.items() if token not in ends]
+            if not writing or written == most:
+                return
+            states = generation.extend(
+                [texts[number] for number in writing], torch.tensor([tokens[number] for number in writing], device=model.device)
+            )
     finally:
         model.peft.train()
+
+
+def _pick(logits: Tensor, generator: torch.Generator, settings: schema.Sample, agree: Callable[[int], int]) -> int:
+    return agree(pick_token(logits, settings, generator))
 
 
 def pick_token(logits: Tensor, settings: schema.Sample, generator: torch.Generator) -> int:

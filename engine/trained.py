@@ -25,7 +25,7 @@ from engine.model_shape import ModelShape
 from engine.model_source import read_config
 from engine.precision import choose_precision
 from engine.run_directory import RunDirectory
-from engine.sampling import sample
+from engine.sampling import Question, sample
 
 Say = Callable[[answers.Reply], None]
 
@@ -79,7 +79,7 @@ class Trained:
         if most := self._shape.max_positions:
             settings = msgspec.structs.replace(settings, max_new_tokens=min(settings.max_new_tokens, _room(len(ids), most)))
         sample(
-            self._model, self._tokenizer, request.prompt, ids, settings, id=request.id, step=0 if request.base else self._step,
+            self._model, self._tokenizer, [Question(request.id, request.prompt, ids)], settings, step=0 if request.base else self._step,
             seed=self._config.train.seed, emit=self._say, interrupted=is_halted,
         )  # fmt: skip
 

@@ -79,12 +79,41 @@ def test_generation_sees_what_the_whole_model_sees(architecture):
     model.peft.eval()
     ids = torch.tensor([_examples(folder)[0].ids])
     with torch.no_grad():
-        extend = model.generation()
-        got = [extend(ids[:, :24]), *(extend(ids[:, at : at + 1]) for at in range(24, ids.shape[1]))]
+        generation = model.generation()
+        text, state = generation.begin(ids[:, :24])
+        got = [state, *(generation.extend([text], token)[0] for token in ids[0, 24:].split(1))]
         model.peft.config._attn_implementation = "sdpa"
         wanted = model.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
 
     torch.testing.assert_close(torch.stack(got), wanted[23:], rtol=1e-4, atol=1e-4)
+
+
+def test_texts_generated_side_by_side_do_not_see_one_another(architecture):
+    """Three prompts of different lengths, one of which ends early: each has the states that it has alone."""
+    _, folder = architecture
+    model = _model(folder)
+    model.peft.eval()
+    texts = [torch.tensor([example.ids]) for example in _examples(folder)[:3]]
+    prompts = [7, 24, 3]
+    with torch.no_grad():
+        alone = [_generated(model, [text], [prompt], [4])[0] for text, prompt in zip(texts, prompts, strict=True)]
+        together = _generated(model, texts, prompts, [4, 2, 4])
+
+    for mine, wanted in zip(together, alone, strict=True):
+        torch.testing.assert_close(mine, wanted[: len(mine)], rtol=1e-4, atol=1e-4)
+
+
+def _generated(model, texts, prompts, tokens):
+    """States of the last token of each prompt and of so many `tokens` after it, taken from the text."""
+    generation = model.generation()
+    begun = [generation.begin(text[:, :prompt]) for text, prompt in zip(texts, prompts, strict=True)]
+    states = [[state] for _, state in begun]
+    for number in range(max(tokens)):
+        writing = [place for place, most in enumerate(tokens) if number < most]
+        following = torch.stack([texts[place][0, prompts[place] + number] for place in writing])
+        for place, state in zip(writing, generation.extend([begun[place][0] for place in writing], following), strict=True):
+            states[place].append(state)
+    return [torch.stack(found) for found in states]
 
 
 @pytest.mark.parametrize(("model_type", "says"), [("gemma2", "softcap"), ("gpt_oss", "s_aux")])

@@ -103,7 +103,7 @@ def test_a_piece_of_a_sample_that_does_not_connect_is_left_out():
     pieces = [events.SampleText(id="1-0", offset=offset, text=text) for offset, text in ((0, "abc"), (2, "cd"), (9, "zz"), (4, "e"))]
     state = fold_all(RunState(), numbered([started, *pieces]))
 
-    assert state.live_sample.text == "abcde"
+    assert state.live_samples["1-0"].text == "abcde"
 
 
 def test_a_pause_does_not_spoil_the_time_left():

@@ -156,7 +156,7 @@ def test_a_base_that_stays_in_bf16_trains_in_fp32_as_one_that_was_widened_first(
         mine.data.copy_(other.data)
     (loss, gradients), (wanted_loss, wanted) = (_ours(model, [examples]) for model in (narrow, wide))
     with torch.no_grad():
-        logits = [model.logits(model.generation()(torch.tensor([examples[0].ids]))[None]) for model in (narrow, wide)]
+        logits = [model.logits(model.generation().begin(torch.tensor([examples[0].ids]))[1][None]) for model in (narrow, wide)]
 
     assert is_stored_as(tmp_path, "bf16") and not is_stored_as(family, "bf16")
     assert all(parameter.dtype == torch.bfloat16 for parameter in narrow.peft.parameters() if not parameter.requires_grad)
@@ -285,8 +285,9 @@ def test_generation_sees_what_the_whole_model_sees(family):
     ids = torch.tensor([_examples(family)[0].ids])
     with torch.no_grad():
         wanted = model.decoder(input_ids=ids, use_cache=False).last_hidden_state[0]
-        extend = model.generation()
-        got = [extend(ids[:, :20]), *(extend(ids[:, at : at + 1]) for at in range(20, ids.shape[1]))]
+        generation = model.generation()
+        text, state = generation.begin(ids[:, :20])
+        got = [state, *(generation.extend([text], token)[0] for token in ids[0, 20:].split(1))]
 
     assert model.fused is not None
     torch.testing.assert_close(torch.stack(got), wanted[19:], rtol=1e-4, atol=1e-5)

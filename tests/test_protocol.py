@@ -55,7 +55,7 @@ def test_the_fold_takes_every_event(event):
     if isinstance(event, events.SampleText):  # means something only for its sample
         started = next(one for one in DECODED if isinstance(one, events.SampleStarted))
         after = fold_all(RunState(), [started, event])
-        assert after.live_sample.text == event.text
+        assert after.live_samples[event.id].text == event.text
         return
 
     assert _facts(after) != _facts(before)

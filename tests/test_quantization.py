@@ -181,8 +181,9 @@ def test_generation_sees_what_training_sees(llama, kind):
     tokens = ids.shape[1]
     with torch.no_grad():
         wanted = model.hidden(ids, torch.arange(tokens)[None], (tokens,), torch.arange(tokens))
-        extend = model.generation()
-        got = [extend(ids[:, :20]), *(extend(ids[:, at : at + 1]) for at in range(20, tokens))]
+        generation = model.generation()
+        text, state = generation.begin(ids[:, :20])
+        got = [state, *(generation.extend([text], token)[0] for token in ids[0, 20:].split(1))]
 
     torch.testing.assert_close(torch.stack(got), wanted[19:], rtol=1e-4, atol=1e-5)
 

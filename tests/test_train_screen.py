@@ -118,6 +118,23 @@ async def test_earlier_samples_and_the_base_model_are_a_key_away(tmp_path):
             await until_shown(pilot, "base model · 1 of 2")
 
 
+async def test_of_samples_written_side_by_side_the_one_that_is_read_stays(tmp_path):
+    """← goes to the other one, which stays in sight although the newer one ends and a further one begins."""
+    started = [events.SampleStarted(id=f"10-{name}", prompt=f"question {name}", step=10) for name in "xy"]
+    pieces = [events.SampleText(id=f"10-{name}", offset=0, text=f"thoughts of {name}") for name in "xy"]
+    run = make_run(tmp_path, "a", [*TRAINED, *started, *pieces])
+    with engine_alive(run):
+        async with console(run, tmp_path).run_test(size=LARGE) as pilot:
+            await until_shown(pilot, "question y", "thoughts of y")
+            await pilot.press("left")
+            await until_shown(pilot, "question x", "thoughts of x")
+            write(run, [sample("10-y", 10, prompt="question y"), events.SampleStarted(id="10-z", prompt="question z", step=10),
+                        events.SampleText(id="10-x", offset=13, text=" and more")])  # fmt: skip
+            await until_shown(pilot, "thoughts of x and more")
+
+            assert "question x" in text_of(pilot.app) and "question z" not in text_of(pilot.app)
+
+
 async def test_every_command_key_sends_its_command_and_shows_the_answer(tmp_path):
     """Each says "sent" at once, and what the engine says when it answers."""
     run = make_run(tmp_path, "a", TRAINED)

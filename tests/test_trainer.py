@@ -245,6 +245,46 @@ def test_a_stop_cuts_short_what_was_asked_before_it(model, data, tmp_path):
     assert run.checkpoints()[0].name == f"checkpoint-{trainer.step}"
 
 
+def test_samples_are_written_side_by_side_as_each_would_be_alone(model, data, tmp_path):
+    """The pieces of two prompts come in turns, every piece connects, and both end as they do one after the other."""
+    prompts = {"prompts": ["你好", "SM4 的分组长度是多少?"], "max_new_tokens": 8}
+    run, alone = (make_run(tmp_path / name, model, data, train={"max_steps": 1}, sample=prompts) for name in ("both", "alone"))
+    trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
+    trainer.prepare(None)
+    assert trainer.samples._at_once > 1
+    trainer.run()
+    other = Trainer(alone, read_resolved(alone.config), Control(alone), Reporter(alone))
+    other.prepare(None)
+    other.samples._at_once = 1
+    other.run()
+
+    told = [event for event in all_events(run) if isinstance(event, events.SampleStarted | events.SampleText | events.SampleFinished)]
+    assert [type(event) for event in told[:2]] == [events.SampleStarted, events.SampleStarted]
+    ended = [of_type(one, events.SampleFinished) for one in (run, alone)]
+    both, one_by_one = ({event.id: (event.thinking, event.answer, event.tokens) for event in found} for found in ended)
+    assert both == one_by_one and len(both) == 4
+
+
+def test_samples_that_memory_runs_out_for_side_by_side_are_written_one_by_one(model, data, tmp_path, monkeypatch):
+    """Nothing is left out for it: the warning names them, and each then comes alone."""
+    from engine import sampling
+
+    real = sampling.generate
+
+    def too_large(model, prompts, *rest):
+        if len(prompts) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(model, prompts, *rest)
+
+    monkeypatch.setattr(sampling, "generate", too_large)
+    run = make_run(tmp_path, model, data, train={"max_steps": 1}, sample={"prompts": ["你好", "再见"]})
+    train_here(run)
+
+    assert [sample.id for sample in of_type(run, events.SampleFinished)] == ["0-0", "0-1", "1-0", "1-1"]
+    assert [found.samples for found in of_type(run, events.SampleRound)] == [2, 2]
+    assert [warning.code for warning in of_type(run, events.Warning)].count("out_of_memory") == 1
+
+
 def test_an_evaluation_passes_no_more_tokens_at_once_than_a_training_step(model, tmp_path, monkeypatch):
     """On a CPU steps go in pieces; whole rows of long examples would be the peak of the run, which no forecast knows of."""
     from engine import evaluation

@@ -74,7 +74,8 @@ class RunState:
     base_samples: dict[str, events.SampleFinished] = field(default_factory=dict)
     """Prompt → what the model answered before the first step."""
     samples: deque[events.SampleFinished] = field(default_factory=lambda: deque(maxlen=SAMPLES_KEPT))
-    live_sample: LiveSample | None = None
+    live_samples: dict[str, LiveSample] = field(default_factory=dict)
+    """Those being generated, side by side, by id."""
     answers: dict[str, events.CommandDone] = field(default_factory=dict)
     log: deque[events.Event | events.Unknown] = field(default_factory=lambda: deque(maxlen=LOG_KEPT))
     """What is worth a sentence, oldest first."""
@@ -174,7 +175,7 @@ def _is_new(state: RunState, event: events.Event | events.Unknown) -> bool:
 def _engine_started(state: RunState, event: events.EngineStarted) -> None:
     """Steps after the checkpoint are going to be done again."""
     state.engine, state.phase, state.stopped, state.step = event, None, None, None
-    state.live_sample, state.is_paused, state.final_model = None, False, None
+    state.live_samples, state.is_paused, state.final_model = {}, False, None
     state.stages = {}
     state.pace = Pace()
     step = event.resumed_step
@@ -207,6 +208,7 @@ def _plan(state: RunState, event: events.Plan) -> None:
 def _step(state: RunState, event: events.Step) -> None:
     state.series.append(event)
     state.step = event
+    state.live_samples.clear()  # of any that memory ran out for
     if state.pace.first_time == 0.0:
         state.pace.first_step, state.pace.first_time = event.step, event.time
 
@@ -226,17 +228,16 @@ def _eval(state: RunState, event: events.Eval) -> None:
 
 
 def _sample_started(state: RunState, event: events.SampleStarted) -> None:
-    state.live_sample = LiveSample(event.id, event.prompt, event.step, event.max_new_tokens)
+    state.live_samples[event.id] = LiveSample(event.id, event.prompt, event.step, event.max_new_tokens)
 
 
 def _sample_text(state: RunState, event: events.SampleText) -> None:
-    if state.live_sample is not None:
-        state.live_sample.grow(event)
+    if sample := state.live_samples.get(event.id):
+        sample.grow(event)
 
 
 def _sample_finished(state: RunState, event: events.SampleFinished) -> None:
-    if state.live_sample is not None and state.live_sample.id == event.id:
-        state.live_sample = None
+    state.live_samples.pop(event.id, None)
     if event.step == 0:
         state.base_samples.setdefault(event.prompt, event)
     state.samples.append(event)
@@ -281,7 +282,7 @@ def _paused(state: RunState, event: events.Paused) -> None:
 
 
 def _engine_stopped(state: RunState, event: events.EngineStopped) -> None:
-    state.stopped, state.live_sample, state.is_paused = event, None, False
+    state.stopped, state.live_samples, state.is_paused = event, {}, False
     _log(state, event)
 
 

@@ -4,103 +4,22 @@ The weights stay the model's own: evaluation, sampling, checkpoints and peft see
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from engine.attention import packed_attention
 from engine.block import side_by_side
-from engine.fused.dropout import Dropout, draws
+from engine.fused.dropout import draws
 from engine.fused.elementwise import RMSNorm
-from engine.fused.functions import NOT_CAST, AttentionInput, AttentionOutput, attention_input, attention_output
-from engine.fused.projections import BASE_ALONE, Adapter, Cast, Projections
+from engine.fused.functions import NOT_CAST, AttentionInput, AttentionOutput
+from engine.fused.generation import FusedGeneration
+from engine.fused.layer import NO_ADAPTERS, Layer
+from engine.fused.projections import Adapter, Projections
 from engine.fused.recomputation import recomputed
 from engine.fused.weights import frozen_weight, make_way
-
-LayerCasts = tuple[Cast | None, Cast | None, Cast | None, Cast | None]
-"""Of a layer's four groups of projections."""
-NO_ADAPTERS: LayerCasts = (BASE_ALONE,) * 4
-
-GROWS_BY = 256
-"""Tokens for which a memory has room when it grows."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One decoder layer: its two halves and what its attention needs. window: tokens a query sees, itself included; None for all."""
-
-    before: AttentionInput
-    after: AttentionOutput
-    attention: nn.Module
-    window: int | None
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """Its trainable tensors."""
-        parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
-        return [parameter for part in parts for parameter in part.parameters]
-
-    def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None = None,
-        dropout: Dropout | None = None, seen: "Memory | None" = None, casts: LayerCasts = (None, *NOT_CAST),
-    ) -> Tensor:  # fmt: skip
-        """(T, D) to (T, D), or to (N, D) where only `rows` go on past the attention; `seen` keeps what generation needs.
-
-        casts: the adapters where they were cast before, for passes without gradient.
-        """
-        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, dropout, casts[0]))
-        if seen is not None:
-            seen.add(k, v)
-        scaling = self.attention.scaling
-        attended, _ = packed_attention(self.attention, q, k, v, None, scaling=scaling, lengths=lengths, sliding_window=self.window)
-        attended = attended.reshape(len(x), -1)
-        if rows is not None:
-            attended, x = attended.index_select(0, rows), x.index_select(0, rows)
-        return attention_output(self.after, attended, x, dropout, casts[1:])
-
-    def extend(self, x: Tensor, cos: Tensor, sin: Tensor, seen: "Memory") -> Tensor:
-        """(T, D) to (T, D) for tokens that follow those already `seen`, which now holds these as well: all of a prompt, or one token."""
-        if not seen.tokens:
-            return self.forward(x, cos, sin, (len(x),), seen=seen, casts=seen.casts)
-        q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in attention_input(self.before, x, cos, sin, cast=seen.casts[0]))
-        keys, values = seen.add(k, v)
-        since = -(self.window or 0)
-        keys, values = keys[:, :, since:], values[:, :, since:]
-        attended = scaled_dot_product_attention(q, keys, values, scale=self.attention.scaling, enable_gqa=True).transpose(1, 2)
-        return attention_output(self.after, attended.reshape(len(x), -1), x, casts=seen.casts[1:])
-
-    def new_memory(self, dtype: torch.dtype, with_adapters: bool) -> "Memory":
-        """An empty memory for `extend`, with the adapters as they are now, or with none."""
-        if not with_adapters:
-            return Memory(NO_ADAPTERS)
-        parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
-        before, output, gate_up, down = (part.cast(dtype) if part.parameters else None for part in parts)
-        return Memory((before, output, gate_up, down))
-
-
-class Memory:
-    """What one layer remembers while a text is generated.  tokens: how many it has seen.  casts: its adapters in the compute type."""
-
-    def __init__(self, casts: LayerCasts):
-        self.tokens, self.casts = 0, casts
-        self._kept: Tensor | None = None
-
-    def add(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append new tokens, (1, H_kv, T, d) each, and return those of all."""
-        end = self.tokens + keys.shape[2]
-        if self._kept is None or end > self._kept.shape[3]:
-            grown = keys.new_empty(2, *keys.shape[:2], end + GROWS_BY, keys.shape[3])
-            if self._kept is not None:
-                grown[:, :, :, : self.tokens] = self._kept[:, :, :, : self.tokens]
-            self._kept = grown
-        self._kept[0, :, :, self.tokens : end], self._kept[1, :, :, self.tokens : end] = keys, values
-        self.tokens = end
-        return self._kept[0, :, :, :end], self._kept[1, :, :, :end]
 
 
 class FusedDecoder:
@@ -136,18 +55,10 @@ class FusedDecoder:
             x = recomputed(run, x, layer.parameters, into, self.offloads_inputs) if number < recomputed_layers else run(x)
         return _Norm.apply(self._norm, x)
 
-    def new_memory(self) -> list[Memory]:
-        """An empty memory for `extend`, one part a layer."""
-        return [layer.new_memory(self._dtype, self.with_adapters) for layer in self._layers]
-
-    def extend(self, input_ids: Tensor, memory: list[Memory]) -> Tensor:
-        """(D,) normalised last state of the last token.  input_ids: (1, T), a whole prompt or the one token after what `memory` holds."""
-        x = self.embed(input_ids)
-        seen = memory[0].tokens
-        cos, sin = self._positions(x, torch.arange(seen, seen + len(x), device=x.device)[None])
-        for layer, part in zip(self._layers, memory, strict=True):
-            x = layer.extend(x, cos, sin, part)
-        return self._norm.forward(x[-1:])[0][0]
+    def generation(self) -> FusedGeneration:
+        """Texts to be generated, with the adapters as they are now, or with none where `with_adapters` says so."""
+        casts = [layer.cast(self._dtype) if self.with_adapters else NO_ADAPTERS for layer in self._layers]
+        return FusedGeneration(self.embed, self._positions, self._layers, lambda x: self._norm.forward(x)[0], casts)
 
     def _positions(self, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine of the rotary angles, (T, 1, d / 2) each; both halves of the model's own are equal."""

@@ -19,7 +19,8 @@ class SampleView(SteadyView):
         super().__init__(**options)
         self._glyphs = glyphs
         self._state = RunState()
-        self._back = 0
+        self._reading = ""
+        """Id of an older sample that was turned to; "" goes with the newest."""
         self._base = False
         self._shown = ""
         self.jumps = True
@@ -39,7 +40,9 @@ class SampleView(SteadyView):
 
     def turn(self, samples: int) -> None:
         """Show an older (positive) or newer sample."""
-        self._back = min(max(0, self._back + samples), max(0, len(self._all()) - 1))
+        if ids := [sample.id for sample in self._all()]:
+            place = min(max(0, self._place() - samples), len(ids) - 1)
+            self._reading = ids[place] if place < len(ids) - 1 else ""
         self.draw(self._state)
 
     def toggle_base(self) -> None:
@@ -48,12 +51,16 @@ class SampleView(SteadyView):
         self.draw(self._state)
 
     def _all(self) -> list[SampleFinished | LiveSample]:
-        live = self._state.live_sample
-        return [*self._state.samples, *([live] if live else [])]
+        return [*self._state.samples, *self._state.live_samples.values()]
+
+    def _place(self) -> int:
+        """Of the sample that is shown, among all; the newest where what was read is gone."""
+        ids = [sample.id for sample in self._all()]
+        return ids.index(self._reading) if self._reading in ids else len(ids) - 1
 
     def _sample(self) -> SampleFinished | LiveSample | None:
         samples = self._all()
-        sample = samples[max(0, len(samples) - 1 - self._back)] if samples else None
+        sample = samples[self._place()] if samples else None
         if self._base and sample is not None:
             return self._state.base_samples.get(sample.prompt)
         return sample
@@ -63,7 +70,7 @@ class SampleView(SteadyView):
         if sample is not None:
             parts.append(tr("train.sample.at", step=sample.step) if sample.step else tr("train.sample.base"))
         if total := len(self._all()):
-            parts.append(tr("train.sample.position", n=total - min(self._back, total - 1), total=total))
+            parts.append(tr("train.sample.position", n=self._place() + 1, total=total))
         if isinstance(sample, LiveSample):
             parts.append(f"{self._glyphs.running} {tr('train.sample.writing')}")
         self.name_border(" · ".join(parts), well_formed_rate(self._state, self._glyphs))
