@@ -108,18 +108,23 @@ def _joins(flat: str, one: Match, other: Match) -> bool:
 
 
 def _near_others(found: list[Match]) -> list[Match]:
-    """Without the names that need a sure term near them and have none."""
-    sure = [one for one in found if not one.needs_context and one.category not in VALUES]
-    places = [one.start for one in sure]
-    return [one for one in found if not one.needs_context or _has_company(one, sure, places)]
+    """Without the names that need a sure term near them, or one of their subject, and have none."""
+    places = [one.start for one in found if not one.needs_context and one.category not in VALUES]
+    kept = [one for one in found if not one.needs_context or one.near or _is_near(one.start, places)]
+    if not any(one.near for one in kept):
+        return kept
+    subjects = [one for one in kept if not one.near and one.category not in VALUES]
+    places = [one.start for one in subjects]
+    return [one for one in kept if not one.near or _has_subject(one, subjects, places)]
 
 
-def _has_company(doubtful: Match, sure: list[Match], places: list[int]) -> bool:
-    after = bisect_left(places, doubtful.start)
-    if not doubtful.near:
-        is_before = after > 0 and doubtful.start - places[after - 1] <= NEAR
-        return is_before or (after < len(places) and places[after] - doubtful.start <= NEAR)
-    around = sure[bisect_left(places, doubtful.start - NEAR) : bisect_right(places, doubtful.start + NEAR, after)]
+def _is_near(start: int, places: list[int]) -> bool:
+    after = bisect_left(places, start)
+    return (after > 0 and start - places[after - 1] <= NEAR) or (after < len(places) and places[after] - start <= NEAR)
+
+
+def _has_subject(doubtful: Match, subjects: list[Match], places: list[int]) -> bool:
+    around = subjects[bisect_left(places, doubtful.start - NEAR) : bisect_right(places, doubtful.start + NEAR)]
     return any(word in one.name for one in around for word in doubtful.near)
 
 
