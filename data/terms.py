@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from data.term_list import Entry, entries, ordinary_words, spellings
 from data.term_patterns import Match, find_named, find_patterns
+from data.word_edges import is_torn
 
 _FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _FLAT |= {0x3000: 0x20, 0x2019: 0x27} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
@@ -129,7 +130,7 @@ def _has_subject(doubtful: Match, subjects: list[Match], places: list[int]) -> b
 
 
 def _listed(flat: str) -> list[Match]:
-    """Matches of listed names, Latin ones only as whole words, none across an ordinary word."""
+    """Matches of listed names, Latin ones only as whole words, none across an ordinary word or two."""
     matches: list[Match] = []
     inside: set[int] = set()
     """Places between two characters of an ordinary word: a match that starts or ends there tears it apart."""
@@ -139,7 +140,8 @@ def _listed(flat: str) -> list[Match]:
             inside.update(range(start + 1, end))
         elif not spelling.has_latin_end or (end := _whole_word_end(flat, start, end, spelling)):
             matches.append(Match(start, end, entry.name, entry.category, entry.standard, entry.needs_context, entry.near))
-    return [one for one in matches if one.start not in inside and one.end not in inside] if inside else matches
+    whole = [one for one in matches if one.start not in inside and one.end not in inside] if inside else matches
+    return [one for one in whole if one.end - one.start != 2 or not is_torn(flat, one.start, one.end)]
 
 
 def _occurrences(lowered: str) -> Iterator[tuple[int, int, _Spelling]]:
