@@ -8,6 +8,7 @@ import functools
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import attrgetter
 from string import ascii_letters, digits
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from data.term_list import Entry, entries, ordinary_words, spellings
 from data.term_patterns import Match, find_named, find_patterns
-from data.word_edges import is_torn
+from data.word_edges import common_words, is_torn
 
 _FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _FLAT |= {0x3000: 0x20, 0x2019: 0x27} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
@@ -36,6 +37,7 @@ _TAILS = {"attack": "攻击"} | dict.fromkeys(_ALGORITHMS, "算法")
 _JOINTS = ("-", "-with-", "-With-")
 _LONGEST_JOINT = max(map(len, _JOINTS))
 """What makes one name of two: PBKDF2-HMAC-SM3."""
+_START, _END = attrgetter("start"), attrgetter("end")
 
 
 class Term(Struct, frozen=True, gc=False):
@@ -50,12 +52,12 @@ class Term(Struct, frozen=True, gc=False):
 
 
 class _Spelling(NamedTuple):
-    """entry: None for an ordinary word.  has_case: it counts only as written here.  takes_plural: an English s may follow.
-    has_latin_end: it starts or ends with a letter that a longer word could hold."""
+    """said: what its entry says, as the end of a Match; None for an ordinary word.  has_case: it counts only as written here.
+    takes_plural: an English s may follow.  has_latin_end: it starts or ends with a letter that a longer word could hold."""
 
     text: str
     length: int
-    entry: Entry | None
+    said: tuple | None
     has_case: bool
     takes_plural: bool
     has_latin_end: bool
@@ -75,7 +77,8 @@ def find_terms(text: str) -> list[Term]:
 
 def _leftmost_longest(flat: str, found: list[Match]) -> list[Match]:
     """None overlapping another, each with what makes a longer name of it or of two: SHA-256 算法, PBKDF2-HMAC-SM3."""
-    found.sort(key=lambda one: (one.start, -one.end))
+    found.sort(key=_END, reverse=True)
+    found.sort(key=_START)
     kept: list[Match] = []
     last = 0
     for match in found:
@@ -134,14 +137,15 @@ def _listed(flat: str) -> list[Match]:
     matches: list[Match] = []
     inside: set[int] = set()
     """Places between two characters of an ordinary word: a match that starts or ends there tears it apart."""
+    across = common_words()
     for start, end, spelling in _occurrences(_lowered(flat)):
-        entry = spelling.entry
-        if entry is None:
+        if spelling.said is None:
             inside.update(range(start + 1, end))
+        elif spelling.length == 2 and flat[end - 1 : end + 1] in across and is_torn(flat, start, end):
+            continue
         elif not spelling.has_latin_end or (end := _whole_word_end(flat, start, end, spelling)):
-            matches.append(Match(start, end, entry.name, entry.category, entry.standard, entry.needs_context, entry.near))
-    whole = [one for one in matches if one.start not in inside and one.end not in inside] if inside else matches
-    return [one for one in whole if one.end - one.start != 2 or not is_torn(flat, one.start, one.end)]
+            matches.append(Match._make((start, end, *spelling.said)))
+    return [one for one in matches if one.start not in inside and one.end not in inside] if inside else matches
 
 
 def _occurrences(lowered: str) -> Iterator[tuple[int, int, _Spelling]]:
@@ -193,7 +197,8 @@ def _spelled() -> dict[str, _Spelling]:
 
 def _spelling(text: str, entry: Entry) -> _Spelling:
     takes_plural = len(text) > 4 and text[-1].isascii() and text[-1].islower() and not text.endswith("s")
-    return _Spelling(text, len(text), entry, entry.has_case or _needs_case(text), takes_plural, text[0] in _LATIN or text[-1] in _LATIN)
+    said = entry.name, entry.category, entry.standard, entry.needs_context, entry.near
+    return _Spelling(text, len(text), said, entry.has_case or _needs_case(text), takes_plural, text[0] in _LATIN or text[-1] in _LATIN)
 
 
 def _as_bytes(text: str) -> str:
