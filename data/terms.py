@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from data.term_list import Entry, entries, ordinary_words, spellings
 from data.term_patterns import Match, find_named, find_patterns
-from data.word_edges import common_words, is_torn
+from data.word_edges import is_torn, words_over_ends
 
 _FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
 _FLAT |= {0x3000: 0x20, 0x2019: 0x27} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
@@ -137,11 +137,11 @@ def _listed(flat: str) -> list[Match]:
     matches: list[Match] = []
     inside: set[int] = set()
     """Places between two characters of an ordinary word: a match that starts or ends there tears it apart."""
-    across = common_words()
+    over_ends = words_over_ends()
     for start, end, spelling in _occurrences(_lowered(flat)):
         if spelling.said is None:
             inside.update(range(start + 1, end))
-        elif spelling.length == 2 and flat[end - 1 : end + 1] in across and is_torn(flat, start, end):
+        elif spelling.length == 2 and flat[end - 1 : end + 1] in over_ends and is_torn(flat, start, end):
             continue
         elif not spelling.has_latin_end or (end := _whole_word_end(flat, start, end, spelling)):
             matches.append(Match._make((start, end, *spelling.said)))
