@@ -78,7 +78,8 @@ SENTENCES = {
     "option_quantised_shards": "quantised weights are not sharded",
     "option_short_rows": "rows of {tokens} tokens fit on one GPU; cutting them pays from about {least} tokens",
     "option_host_memory": "{held_gib:.0f} GiB of weights do not fit into the host's memory ({available_gib:.0f} GiB free) beside the rest",
-    "time_estimate": "time is an estimate: about {tokens_per_s} tokens/s from this hardware's arithmetic rate",
+    "time_estimate": "time is an estimate: about {tokens_per_s} tokens/s by the arithmetic rate measured now, which other"
+    " programs lower while they run",
     "time_unknown_data": "no time to finish yet: how many tokens the data holds is not known without data.path and the model's"
                             " tokenizer on this machine",
     "time_unknown_rate": "no time estimate: the speed of this hardware is not known before it is measured",

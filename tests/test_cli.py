@@ -305,6 +305,15 @@ def test_stop_waits_for_the_end_of_the_run(run, capsys):
     assert "danlu resume one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("language", "says"), [("en", "nothing to stop; the run is finished"), ("zh", "无需停止；训练状态：已完成")])
+def test_nothing_to_stop_is_said_in_the_users_words(run, capsys, language, says):
+    """A run that has ended is named with its state, on stderr, as wrong input."""
+    write(run, STARTED, FINISHED)
+
+    assert cli.main(["--lang", language, "stop", "one"]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_attach_without_a_name_takes_the_live_run(run, capsys):
     """Of all runs the live one is meant; its exit code is the command's."""
     other = RunDirectory(run.path.parent / "two")

@@ -127,6 +127,16 @@ def test_finished_run_is_not_resumed(run_dir):
         resume_run(run_dir)
 
 
+@pytest.mark.parametrize("length", ["max_steps = 6", "num_epochs = 2.0"])
+def test_how_a_finished_run_is_made_longer_is_told_by_its_own_key(run_dir, length):
+    """One that max_steps ends would end there however many epochs it were given."""
+    write(run_dir, STARTED, FINISHED)
+    run_dir.config.write_text(f"[train]\n{length}\n", encoding="utf-8")
+
+    with pytest.raises(RunError, match=f"train.{length}, danlu resume .* --set train.{length.partition(' ')[0]}=N"):
+        resume_run(run_dir)
+
+
 def test_resume_checks_what_may_have_gone(here):
     """A data file that was deleted meanwhile is said at once, not by an engine seconds later."""
     run = RunDirectory(here)

@@ -15,7 +15,7 @@ import msgspec
 
 from data.reading import open_file
 from engine import model_source
-from engine.changes import LENGTH, Change, changed_document
+from engine.changes import LENGTH, Change, changed_document, length_of
 from engine.config import Config, Data, Model, Run
 from engine.config_file import Document, resolve, write_resolved
 from engine.contradictions import check_together
@@ -24,7 +24,7 @@ from engine.errors import ConfigError, EnvironmentFault, ModelError, RunError
 from engine.host import read_versions
 from engine.launch import launch_engine
 from engine.run_directory import RunDirectory, create, free_name
-from tui.summary import summarise
+from tui.summary import reference, summarise
 
 READ_WHOLE_BYTES = 64 << 20
 """A data file up to this size is read until its first usable record before a run is made; of a larger one, its first rows."""
@@ -69,9 +69,10 @@ def resume_run(run: RunDirectory, sets: Sequence[str] = ()) -> list[Change]:
         raise RunError(f"{run.name}: an engine is already running here (pid {run.holder()}); watch it with `danlu attach {run.name}`")
     document, changed = changed_document(run, sets)
     if state.status == "finished" and not {change.key for change in changed} & set(LENGTH):
+        key, length = length_of(run)
         raise RunError(
-            f"{run.name}: finished after step {state.step}, its result is in {run.final_model}; to train longer, "
-            f"danlu resume {run.name} --set train.num_epochs=N"
+            f"{run.name}: finished after step {state.step}, its result is in {run.final_model}; to train longer than {key} = {length}, "
+            f"danlu resume {reference(run)} --set {key}=N"
         )
     check(document.values)
     if changed:

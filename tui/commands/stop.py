@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
     stopped = open_run(options.runs_dir or RUNS_DIR, options.run)
     pid = stopped.holder()
     if pid is None:
-        raise RunError(f"{stopped.name}: no engine is running here, nothing to stop (it is {summarise(stopped).status})")
+        state = tr(f"train.state.{summarise(stopped).status}")
+        raise RunError(tr("cli.stop.not_running", name=safe(stopped.name), state=state))
     if options.now:
         output.narrate(tr("cli.stop.now", name=safe(stopped.name), pid=pid))
         if end_engine(stopped):

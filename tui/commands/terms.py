@@ -10,6 +10,7 @@ from data.terms import Term, find_terms
 from tui import output
 from tui.columns import GAP, columns, terminal_width, wrap
 from tui.gate import safe
+from tui.names import named
 from tui.texts import tr
 
 MOST = 15
@@ -62,7 +63,7 @@ def _report_lines(report: TermReport) -> list[str]:
     """Coverage by category, the most frequent terms, pairs, and the doubtful standards, each a block."""
     lines = [tr("cli.terms.records", records=report.records, with_=report.with_terms), ""]
     heads = [tr(f"cli.terms.{name}") for name in ("category", "found", "listed", "occurrences")]
-    rows = [[one.category, str(one.found), str(one.listed), str(one.occurrences)] for one in report.coverage]
+    rows = [[named("categories", one.category), str(one.found), str(one.listed), str(one.occurrences)] for one in report.coverage]
     lines += columns([heads, *rows], {1, 2, 3})
     heads = [tr(f"cli.terms.{name}") for name in ("name", "in_records", "occurrences", "standard")]
     rows = [[safe(one.name), str(one.records), str(one.occurrences), one.standard] for one in report.terms[:MOST]]
@@ -96,4 +97,4 @@ def _header() -> list[str]:
 
 
 def _row(term: Term) -> list[str]:
-    return [str(term.start), safe(term.text), term.name, term.category, term.standard]
+    return [str(term.start), safe(term.text), term.name, named("categories", term.category), term.standard]

@@ -23,12 +23,10 @@ def allowed_text(info: FieldInfo) -> str:
     """What the key takes, in the user's language: type, choices and bounds."""
     if info.kind == "choice":
         return tr("config.kind.choice", choices=", ".join(info.choices))
-    parts = [tr(f"config.kind.{info.kind}")]
+    text = tr(f"config.kind.{info.kind}")
     bounds = (("lowest", info.lowest), ("above", info.above), ("highest", info.highest), ("below", info.below))
-    parts += [tr(f"config.bound.{name}", bound=f"{bound:.10g}") for name, bound in bounds if bound is not None]
-    if info.is_optional:
-        parts.append(tr("config.bound.optional"))
-    return tr("config.comma").join(parts)
+    text += "".join(tr(f"config.bound.{name}", bound=f"{bound:.10g}") for name, bound in bounds if bound is not None)
+    return text + tr("config.bound.optional") if info.is_optional else text
 
 
 def value_text(value: object) -> str:

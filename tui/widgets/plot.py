@@ -6,8 +6,8 @@ plot's width costs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import floor, log10
+from itertools import count, pairwise
+from math import ceil, floor, log10
 
 import numpy as np
 
@@ -174,9 +174,8 @@ def _ticks(frame: Frame, rows: int) -> dict[int, str]:
     if frame.log and high / low > 10:
         values = [factor * 10.0**power for power in range(floor(log10(low)), floor(log10(high)) + 1) for factor in (1, 2, 5)]
     else:
-        step = _nice((high - low) / max(2, rows // 4))
-        if floor((high + slack) / step) <= -floor(-(low - slack) / step):
-            step = _nice(step / 5)
+        steps = (_nice((high - low) / parts) for parts in count(max(2, rows // 4)))
+        step = next(step for step in steps if floor((high + slack) / step) > ceil((low - slack) / step))
         values = [n * step for n in range(floor(low / step), floor(high / step) + 2)]
     inside = [value for value in values if low - slack <= value <= high + slack and (value > 0 or not frame.log)]
     return {int(frame.row(np.array([value]), rows)[0]): number(value) for value in inside}
