@@ -26,6 +26,7 @@ from tui.keymap import bind, keymap_file, read_keymap
 from tui.session import Session
 from tui.texts import tr
 from tui.theme import FURNACE, FURNACE_LIGHT
+from tui.typed_ahead import TypedAhead
 from tui.widgets.bars import TABS, key_name, label
 from tui.widgets.dialogs import Confirm
 from tui.widgets.palette import Palette
@@ -62,6 +63,7 @@ class DanluApp(App[None]):
         super().__init__(driver_class=hardened(self.get_driver_class()))
         send_only_changes()
         self.session = session
+        self._typed = TypedAhead(self, super().on_event)
         for tab in TABS:
             self.add_mode(tab, partial(_make_screen, tab))
         self.animation_level = "none"
@@ -92,6 +94,12 @@ class DanluApp(App[None]):
             self.set_keymap(read_keymap(keymap_file()))
         except DanluError as error:
             self.notify(gate.safe(str(error)), severity="error", markup=False)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._typed.take(event)
+        else:
+            await super().on_event(event)
 
     def action_open(self, tab: str) -> None:
         """Show the screen `tab`, imported and made when it is first asked for."""
