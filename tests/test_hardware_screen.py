@@ -1,5 +1,6 @@
 """The hardware screen: the machine, the plan with its reasons, scrolling, and nothing sent when nothing changed."""
 
+import threading
 from itertools import combinations
 
 import msgspec
@@ -14,7 +15,7 @@ from engine.nvidia import GpuProcess
 from engine.plan import make_plan
 from engine.topology import Link
 from tests.machines import gpu, machine
-from tests.screens import until_shown
+from tests.screens import text_of, until_shown
 from tui import texts
 from tui.app import DanluApp
 from tui.gate import cells
@@ -55,6 +56,17 @@ async def test_the_machine_and_the_verdict_are_on_the_first_page(tmp_path):
     async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "This machine", "CPU", "GFLOP/s", "Memory", "Disk", "torch")
         await until_shown(pilot, "Can I train this?", "Qwen/Qwen3-4B-Thinking-2507", "GiB at the peak")
+
+
+async def test_the_machine_is_shown_before_the_model_is_known(tmp_path, monkeypatch):
+    """Looking for the model's sizes may take long where a disk is busy; what is here already does not wait for that."""
+    found = threading.Event()
+    monkeypatch.setattr("tui.screens.hardware.config_of", lambda model: found.wait() and None)
+    async with DanluApp(Session(output_dir=tmp_path), "hardware").run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "This machine", "Memory", "Disk")
+        assert "Can I train this?" not in text_of(pilot.app)
+        found.set()
+        await until_shown(pilot, "Can I train this?")
 
 
 async def test_the_reasons_are_reached_by_scrolling(tmp_path):

@@ -47,3 +47,11 @@ def test_the_first_paint_waits_for_nothing_it_does_not_show():
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_screen_that_counts_in_the_background_opens_without_what_counts():
+    """Tokenizers, templates and numpy take half a second to import; keys pressed meanwhile would wait."""
+    program = "import tui.app, tui.screens.hardware, tui.screens.config, sys; print({'numpy', 'tokenizers', 'jinja2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["set()"]

@@ -1,5 +1,6 @@
 """What follows from a configuration here: how much data, how many steps, how much memory. Runs in a worker; no widgets.
 
+The reader, the tokenizer and numpy are imported there too: half a second of work that no key has to wait for.
 Nothing is fetched. What cannot be known before the engine has read everything is left None, and an estimate says that it is one.
 """
 
@@ -7,16 +8,17 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from data.errors import DanluError
-from data.examples import ExampleBuilder, ExampleSettings
-from data.packing import pack
-from data.reading import Dataset, read_file
 from engine.config import Config
 from engine.config_file import Document
 from engine.plan import RunPlan
+
+if TYPE_CHECKING:
+    from data.reading import Dataset
 
 READ_WHOLE_BYTES = 64 << 20
 """A larger data file is not read while a form is open; the Data screen does that."""
@@ -111,8 +113,10 @@ class FactFinder:
         except (DanluError, ValueError) as error:
             return DataFacts(data.path, problem=str(error))
 
-    def _dataset(self, place: tuple) -> Dataset:
+    def _dataset(self, place: tuple) -> "Dataset":
         """The file's records; one file is kept at a time."""
+        from data.reading import read_file
+
         if place not in self._datasets:
             path, _, _, layout, strict, limit, columns = place
             self._datasets = {place: read_file(path, layout, strict, limit, columns)}
@@ -134,8 +138,10 @@ def rows_in_a_step(config: Config) -> int:
     return config.train.batch_size * config.train.gradient_accumulation_steps
 
 
-def _measure(config: Config, dataset: Dataset) -> DataFacts:
+def _measure(config: Config, dataset: "Dataset") -> DataFacts:
     """Means over records taken evenly from the whole file, times what goes into training."""
+    from data.examples import ExampleBuilder, ExampleSettings
+    from data.packing import pack
     from tui.screens.data_tokenizer import tokenizer_of
 
     data, records = config.data, dataset.records

@@ -51,9 +51,9 @@ class HardwareScreen(DanluScreen):
     ]
 
     class Looked(Message):
-        """The machine as it is now, and the plan on it."""
+        """The machine as it is now, and the plan on it; None before there was one."""
 
-        def __init__(self, machine: Machine, load: events.Hardware, subject: Subject):
+        def __init__(self, machine: Machine, load: events.Hardware, subject: Subject | None):
             super().__init__()
             self.machine, self.load, self.subject = machine, load, subject
 
@@ -147,8 +147,10 @@ class HardwareScreen(DanluScreen):
 
     @work(thread=True, group="look")
     def _read(self, document: Document | None, folder: Path, rate: float | None, tokens: int | None) -> None:
-        machine = with_rate(detect(folder), rate)
-        self.post_message(self.Looked(machine, self._sampler.sample(), self._subject(document, machine, tokens)))
+        machine, load = with_rate(detect(folder), rate), self._sampler.sample()
+        if self._seen is None:  # the first plan waits for the model's sizes, the machine does not
+            self.post_message(self.Looked(machine, load, None))
+        self.post_message(self.Looked(machine, load, self._subject(document, machine, tokens)))
 
     @work(thread=True, group="count")
     def _count(self, document: Document | None) -> None:
@@ -158,7 +160,7 @@ class HardwareScreen(DanluScreen):
         self._tokens, self._is_counting = message.tokens, False
 
     def on_hardware_screen_looked(self, message: Looked) -> None:
-        self._is_looking = False
+        self._is_looking = message.subject is None
         self._seen = message
         self._draw()
 
@@ -169,10 +171,10 @@ class HardwareScreen(DanluScreen):
         if self._seen is None:
             return [[(tr("hardware.looking"), "dim")]]
         seen, glyphs = self._seen, self.session.glyphs
-        trains = seen.subject.plan.gpus if seen.subject.plan else ()
+        trains = seen.subject.plan.gpus if seen.subject and seen.subject.plan else ()
         upper = machine_lines(seen.machine, seen.load, self._is_measuring, glyphs, width, trains)
         upper += benchmark_lines(self._benchmark, self._is_benchmarking, glyphs, width)
-        return [*upper, [], *plan_lines(seen.subject, glyphs, width)]
+        return [*upper, [], *plan_lines(seen.subject, glyphs, width)] if seen.subject else upper
 
     def _subject(self, document: Document | None, machine: Machine, tokens: int | None) -> Subject:
         """What the configuration at hand would need on `machine`."""
