@@ -11,6 +11,7 @@ from engine.model_source import config_of
 from engine.plan import make_plan
 from engine.run_directory import RunDirectory
 from tests.machines import gpu, machine
+from tests.screens import text_of, until_shown
 from tui import start, texts
 from tui.app import DanluApp
 from tui.gate import cells
@@ -179,6 +180,15 @@ async def test_shipped_preset_asks_for_a_name_and_stays_as_it_is(my_file):
 
         assert (PRESETS / "qwen3-4b-24g.toml").read_text() == before
         assert (my_file.parent / "my-run.toml").read_text() == before.replace('scheduler = "cosine"', 'scheduler = "linear"')
+
+
+async def test_presets_are_offered_by_the_names_one_types(my_file):
+    """With what each is for beside it at 80 columns; files of one's own by their paths."""
+    async with app_with(open_document(my_file)).run_test(size=(80, 24)) as pilot:
+        await pilot.press("o")
+        await until_shown(pilot, "cpu-smoke", "A self-test of about a minute", my_file.name)
+
+        assert "cpu-smoke.toml" not in text_of(pilot.app)
 
 
 async def test_leaving_with_unsaved_changes_asks_first(my_file):

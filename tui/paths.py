@@ -4,7 +4,13 @@ import os
 from pathlib import Path
 
 from data.user_folders import home as home_folder
+from engine.config_file import PRESETS
 from tui import gate
+
+
+def preset_or_path(path: Path) -> str:
+    """A configuration that ships with Danlu by its name, as one types it; another as `readable`."""
+    return gate.safe(path.stem) if path.parent == PRESETS else readable(path)
 
 
 def readable(path: Path) -> str:

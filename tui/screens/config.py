@@ -17,6 +17,7 @@ from engine.config_file import PRESETS, Document, open_document, presets
 from engine.errors import ModelError
 from tui import gate
 from tui.keymap import bind
+from tui.paths import preset_or_path
 from tui.screens.base import DanluScreen
 from tui.screens.config_dialogs import Differences, TomlView, likely_configs
 from tui.screens.config_editing import Editing
@@ -203,7 +204,7 @@ class ConfigScreen(DanluScreen):
 
     @work
     async def action_open(self) -> None:
-        asking = OpenFile(tr("config.open_title"), tr("config.open_placeholder"), likely_configs, (".toml",))
+        asking = OpenFile(tr("config.open_title"), tr("config.open_placeholder"), likely_configs, (".toml",), preset_or_path)
         if path := await self.app.push_screen_wait(asking):
             try:
                 self._open(open_document(path))

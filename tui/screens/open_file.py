@@ -39,11 +39,13 @@ class OpenFile(ModalScreen[Path | None]):
     OpenFile Static { text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; margin-top: 1; }
     """
 
-    def __init__(self, title: str, placeholder: str, likely: Callable[[], Sequence[tuple[Path, str]]], suffixes: Sequence[str]):
-        """likely: files worth offering, each with what it is; may hold outside text.  suffixes: of the files that completion offers."""
+    def __init__(self, title: str, placeholder: str, likely: Callable[[], Sequence[tuple[Path, str]]], suffixes: Sequence[str],
+                 named: Callable[[Path], str] = readable):  # fmt: skip
+        """likely: files worth offering, each with what it is; may hold outside text.  suffixes: of the files that completion offers.
+        named: what a file is called in the list."""
         super().__init__()
         self._title, self._placeholder, self._suffixes = title, placeholder, tuple(suffixes)
-        self._likely = list(likely())
+        self._named, self._likely = named, list(likely())
         self._offered: list[Path] = []
 
     def compose(self) -> ComposeResult:
@@ -110,7 +112,7 @@ class OpenFile(ModalScreen[Path | None]):
         self._offered = list(notes)[:SHOWN]
         options = self.query_one(OptionList)
         options.clear_options()
-        names = {path: readable(path) + (os.sep if path.is_dir() else "") for path in self._offered}
+        names = {path: self._named(path) + (os.sep if path.is_dir() else "") for path in self._offered}
         column = max(map(gate.cells, names.values()), default=0)
         options.add_options([Option(self._line(names[path], notes[path], column)) for path in self._offered])
         options.highlighted = 0 if self._offered else None
