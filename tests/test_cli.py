@@ -37,7 +37,7 @@ PUBLIC = {
     "make-data": {"--count", "--seed", "--part", "--families", "--levels", "--out", "--grade"},
     "plan": {"CONFIG", "--set", "--hardware", "--json"},
     "export": {"RUN", "--out", "--checkpoint", "--adapter", "--dtype", "--force", "--json"},
-    "eval": {"RUN", "--data", "--base", "--checkpoint", "--json"},
+    "eval": {"RUN", "--data", "--column", "--base", "--checkpoint", "--json"},
     "chat": {"RUN", "--base", "--checkpoint", "--system", "--max-new-tokens", "--temperature", "--json"},
     "fetch": {"MODEL", "--source", "--revision"},
     "launch-files": {"CONFIG", "--out", "--set", "--name"},
