@@ -80,6 +80,16 @@ async def test_the_palette_offers_what_can_be_done(tmp_path):
 
 
 @pytest.mark.parametrize("screen", "123456")
+async def test_no_key_is_cut_in_the_list_of_keys(tmp_path, screen):
+    """With --ascii, whose names of keys are the longest."""
+    async with DanluApp(Session(output_dir=tmp_path, ascii=True), "runs").run_test(size=SMALL) as pilot:
+        await pilot.press(screen, "question_mark")
+        await until(pilot, lambda: pilot.app.screen.query("HelpScreen Static"))
+
+        assert "…" not in str(pilot.app.screen.query_one("HelpScreen Static").render())
+
+
+@pytest.mark.parametrize("screen", "123456")
 async def test_the_palette_offers_everything_once(tmp_path, screen):
     """An action with several keys is one line, which names them all."""
     async with console(tmp_path).run_test(size=SMALL) as pilot:

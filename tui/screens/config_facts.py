@@ -16,6 +16,7 @@ from data.errors import DanluError
 from engine.config import Config
 from engine.config_file import Document
 from engine.plan import RunPlan
+from tui.texts import tr
 
 if TYPE_CHECKING:
     from data.reading import Dataset
@@ -90,8 +91,7 @@ class FactFinder:
         model = config_of(config.model)
         if model is None:
             name = config.model.name
-            cure = "check model.name" if os.path.isabs(name) else f"get it with: danlu fetch {name}"
-            raise ModelError(f"{name}: no config.json of it is on this machine; {cure}")
+            raise ModelError(tr("config.no_model" if os.path.isabs(name) else "hardware.unknown_model", name=name))
         self._rate = self._rate or measure_gemm()
         return make_plan(config, ModelShape.from_config(model), with_rate(detect(Path(config.run.output_dir)), self._rate), tokens)
 

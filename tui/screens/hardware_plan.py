@@ -111,7 +111,7 @@ def _choice_lines(subject: Subject, width: int) -> list[Line]:
     assert plan is not None
     speed = tr("hardware.unknown")
     if plan.tokens_per_s is not None:
-        speed = tr("hardware.about", n=f"{plan.tokens_per_s:,.0f}")
+        speed = tr("hardware.about", n=f"{plan.tokens_per_s:,.0f}" if plan.tokens_per_s >= 10 else amounts.rate(plan.tokens_per_s))
     choices = [
         ("precision", plan.precision),
         ("checkpointing", recomputed(plan, "hardware")),

@@ -17,7 +17,8 @@ from tui.widgets.lines import wrap
 WIDTH = 72
 BESIDE = 8
 """Cells of border, padding and scroll bar."""
-KEYS = 14
+LEAST = 14
+"""Cells of the column of keys, where no key has a longer name."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -50,14 +51,15 @@ class HelpScreen(ModalScreen[None]):
             keys = group.setdefault(binding.description, ([], label(binding)))[0]
             if (name := key_name(binding, self.app.has_class("ascii"))) not in keys:
                 keys.append(name)
+        column = max(LEAST, *(gate.cells(" ".join(keys)) + 4 for group in groups.values() for keys, _ in group.values()))
         lines = []
         for name in ("screen", "common"):
             lines.append(Content.styled(tr(f"help.group.{name}"), "bold $primary"))
             for description, (keys, text) in groups.get(name, {}).items():
                 more = f"{description}_help"
                 about = f"{text} {tr(more)}" if has(more) else text
-                row = [(gate.pad("  " + " ".join(keys), KEYS), "bold"), (about, "")]
-                lines += [Content.assemble(*line) for line in wrap(row, width, " " * KEYS)]
+                row = [(gate.pad("  " + " ".join(keys), column), "bold"), (about, "")]
+                lines += [Content.assemble(*line) for line in wrap(row, width, " " * column)]
             lines.append(Content(""))
         lines.append(Content.styled(tr("help.keymap", path=gate.safe(str(keymap_file()))), "$text-muted"))
         return Content("\n").join(lines)
