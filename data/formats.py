@@ -139,7 +139,7 @@ def convert(raw: dict[str, Any], format: str) -> tuple[Conversation | None, list
 
 def _column_cure(raw: dict[str, Any]) -> str:
     """All names that have to be told, with this record's own fields as examples: which is which only a person knows."""
-    theirs = [shlex.quote(name) for name in raw if not is_known_field(name)]
+    theirs = [name if re.fullmatch(r"[\w.-]+", name) else shlex.quote(name) for name in raw if not is_known_field(name)]
     question, answer = (theirs[0], theirs[-1]) if len(theirs) > 1 else (*theirs, "回答")[:2] if theirs else ("提问", "回答")
     if any(field in raw for field in RESPONSE_FIELDS):
         return f"name the field of the question by data.columns, for example --column query={question}"

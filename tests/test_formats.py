@@ -130,6 +130,7 @@ def test_the_cure_for_foreign_names_makes_the_record_readable(raw, options):
     """It names every column that is needed, ready to be typed, and no more."""
     _, (problem,) = convert(raw, "auto")
 
+    assert ("'" in problem.text) == any(" " in option for option in options)
     typed = shlex.split(problem.text[problem.text.index("--column") :])
     assert typed == [word for option in options for word in ("--column", option)]
     assert convert(rename(raw, options), "auto")[0] is not None
