@@ -155,7 +155,7 @@ def test_the_process_ends_with_whoever_asks(run):
 
 
 def test_a_process_that_dies_says_so(run):
-    """Whoever asks is told, with its last words."""
+    """Whoever asks is told; of one that was killed, what that mostly means."""
     replies: queue.SimpleQueue = queue.SimpleQueue()
     answerer = Answerer(run, choose_adapter(run), replies.put)
     answerer._process.kill()
@@ -164,7 +164,7 @@ def test_a_process_that_dies_says_so(run):
         told = replies.get(timeout=300)
     answerer.close()
 
-    assert told.id == "" and "-9" in told.reason
+    assert told.id == "" and "signal 9" in told.reason
 
 
 def test_what_there_is_to_ask_is_found_and_what_is_not_is_told(run, tmp_path, data):

@@ -181,7 +181,7 @@ async def test_a_process_that_dies_is_told_and_can_be_started_again(runs):
         await pilot.press("s")
         await until(pilot, lambda: processes(runs))
         os.kill(processes(runs)[0], signal.SIGKILL)
-        await until_shown(pilot, "✗ short", "could not be asked", "exit code -9", "s load now", looks=LOADING)
+        await until_shown(pilot, "✗ short", "could not be asked", "killed (signal 9)", "s load now", looks=LOADING)
         await pilot.press("s")
         await until_shown(pilot, "○ short", "loading libraries")
 

@@ -3,6 +3,7 @@
 It belongs to this process and ends with it: its stdin is a pipe from here. What is asked and said is `engine.answers`.
 """
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,9 @@ class Answerer:
             self._take(answers.Refused(id="", reason=self._last_words(code)))
 
     def _last_words(self, code: int) -> str:
+        """Why it has ended; one that was killed had no say in it."""
+        if code == -signal.SIGKILL:
+            return tr("cli.chat.killed", signal=-code)
         self._said.seek(0)
         lines = self._said.read().decode("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
         return tr("cli.chat.ended", code=code, words=" / ".join(lines) or "-")

@@ -84,9 +84,10 @@ def _loading(phase: events.Phase, glyphs: Glyphs) -> Line:
 
 
 def _paragraph(text: str, style: str, width: int) -> list[Line]:
-    """Centred, of a readable width."""
+    """In the middle, of a readable width, its lines beginning together."""
     wrapped = wrap([(text, style)], min(width, 76))
-    return [[(" " * ((width - line_cells(line)) // 2), ""), *line] for line in wrapped]
+    indent = (width - max(map(line_cells, wrapped))) // 2
+    return [[(" " * indent, ""), *line] for line in wrapped]
 
 
 def _clipped(line: Line, width: int) -> Line:
