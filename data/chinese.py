@@ -6,6 +6,7 @@ Words are `data.words`, text in the wrong encoding `data.mojibake`, cryptography
 import functools
 import re
 import unicodedata
+from string import ascii_letters
 from typing import NamedTuple
 
 from data.errors import DataError
@@ -34,7 +35,8 @@ _INVISIBLE = re.compile(
 
 
 _SURELY = 0.6
-_WORD = re.compile(b"[A-Za-z]+")
+_LATIN_LETTERS = bytes(byte if chr(byte) in ascii_letters else 0x20 for byte in range(256))
+"""Every other byte as a space."""
 _HAN_BYTES, _KANA_BYTE = bytes(range(0x4E, 0xA0)), b"\x30"
 """Upper bytes of most Han characters, and of kana (with some punctuation), in UTF-16."""
 
@@ -131,10 +133,9 @@ def _is_surely_chinese(text: str) -> bool:
         return False
     if _SURELY * len(high) <= han:
         return True
-    # Formulas and tables: their digits and signs are no units of any language, and a word is one.
-    plain = text.encode("ascii", "ignore")
-    words = len(_WORD.findall(text.encode("ascii", "replace")))
-    return _SURELY * (len(high) - len(plain) + words) <= han
+    # Formulas and tables: nothing below U+0100 is a unit of any language but words of Latin letters.
+    words = len(text.encode("ascii", "replace").translate(_LATIN_LETTERS).split())
+    return _SURELY * (len(high) - high.count(0) + words) <= han
 
 
 def invisible_characters(text: str) -> list[Invisible]:

@@ -155,6 +155,8 @@ def _tail_loop(text: str) -> str:
 
 
 def _languages(question: str, answer: str, reasoning: str | None) -> Iterator[tuple[str, str]]:
+    if len({language for text in (question, answer, reasoning or "") if (language := _language(_prose(text)))}) < 2:
+        return  # as nearly always, and the rest costs more
     said = _main_language(answer)
     if not said:
         return
@@ -168,13 +170,19 @@ def _languages(question: str, answer: str, reasoning: str | None) -> Iterator[tu
 
 def _main_language(text: str) -> str:
     """The language of most of a text without its code and formulas, '' where there are too few words to say."""
-    prose = text[:_ENOUGH]
-    if "`" in prose or "$" in prose:
-        prose = _CODE.sub(" ", prose)
-    if len(prose) < _LANGUAGE_UNITS:
-        return ""
-    language = main_language(prose, 0.6)
+    prose = _prose(text)
+    language = _language(prose)
     return language if language and _has_units(prose) else ""
+
+
+def _prose(text: str) -> str:
+    """The beginning of a text without its code and formulas."""
+    prose = text[:_ENOUGH]
+    return _CODE.sub(" ", prose) if "`" in prose or "$" in prose else prose
+
+
+def _language(prose: str) -> str:
+    return main_language(prose, 0.6) if len(prose) >= _LANGUAGE_UNITS else ""
 
 
 def _has_units(prose: str) -> bool:

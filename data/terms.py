@@ -19,10 +19,10 @@ from data.term_list import Entry, entries, ordinary_words, spellings
 from data.term_patterns import Match, find_named, find_patterns
 from data.word_edges import is_torn, words_over_ends
 
-_FLAT = {c: c - 0xFEE0 for c in (*map(ord, "＃＋－．／＿"), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
-_FLAT |= {0x3000: 0x20, 0x2019: 0x27} | dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), 0x2D)
+_FLAT = {chr(ord(ascii) + 0xFEE0): ascii for ascii in f"#+-./_{ascii_letters}{digits}"}
+_FLAT |= {"\u3000": " ", "\u2019": "'"} | dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-")
 """Full-width forms that occur in names, the many hyphens and the typographic apostrophe, each as its ASCII character."""
-_NOT_FLAT = re.compile(f"[{''.join(map(re.escape, map(chr, _FLAT)))}]")
+_NOT_FLAT = re.compile(f"[{''.join(map(re.escape, _FLAT))}]")
 
 _LATIN = frozenset(f"{ascii_letters}{digits}_")
 """What a Latin word holds."""
@@ -65,7 +65,8 @@ class _Spelling(NamedTuple):
 
 def find_terms(text: str) -> list[Term]:
     """The terms of a text in order, none overlapping another; where several could start, the longest."""
-    flat = text.translate(_FLAT) if not text.isascii() and _NOT_FLAT.search(text) else text
+    # Few of them are in a text: three times as fast as to translate all of it.
+    flat = _NOT_FLAT.sub(lambda found: _FLAT[found[0]], text)
     found = [*_listed(flat), *find_patterns(flat)]
     if named := list(find_named(flat)):
         # SM2 攻击 is two terms, because SM2 is one; in Raccoon 攻击 only the whole is.
