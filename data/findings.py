@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from data.cache import cache_key, data_cache, write_whole
+from data.contamination import Overlap, contaminated
 from data.dataset import Dataset
 from data.examples import ExampleSettings
 from data.lengths import Lengths, count_lengths
@@ -102,6 +103,16 @@ def groups_of(dataset: Dataset, progress: Callable[[int, int], None] | None = No
     if groups is None:
         groups = _kept_groups(dataset, near_duplicate_groups(RecordTexts(dataset.records), progress))
     return groups.tolist()
+
+
+def contamination_of(dataset: Dataset, evaluation: Dataset, progress: Callable[[int, int], None] | None = None) -> list[Overlap]:
+    """The records of a file that hold a question of an evaluation file."""
+    key = _key("contamination", dataset, evaluation.identity)
+    found = _recall(key, list[Overlap])
+    if found is None:
+        found = contaminated(dataset.records, evaluation.records, progress)
+        _keep(key, found)
+    return found
 
 
 def _kept_groups(dataset: Dataset, found: Sequence[int]) -> np.ndarray:

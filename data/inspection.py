@@ -11,10 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from data import thinking
-from data.contamination import contaminated
 from data.examples import ExampleSettings
 from data.facts import facts_of
-from data.findings import survey
+from data.findings import contamination_of, survey
 from data.lengths import Percentiles, percentiles_by_part
 from data.reading import Dataset, Fault, Record
 from data.tokenizer import Tokenizer
@@ -144,7 +143,7 @@ def contamination_remarks(dataset: Dataset, evaluation: Dataset, progress: Calla
             f"measure memory; delete the record: {one.text}",
             record=one.record,
         )
-        for one in contaminated(dataset.records, evaluation.records, progress)
+        for one in contamination_of(dataset, evaluation, progress)
     ]
 
 

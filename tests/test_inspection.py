@@ -174,6 +174,19 @@ def test_a_second_inspection_of_the_same_content_counts_nothing_again(tmp_path, 
     assert inspect(read_file(copy), qwen3).records == 21
 
 
+def test_a_second_comparison_with_the_same_evaluation_file_costs_nothing(tmp_path):
+    """Known by the content of both files: another evaluation file is compared anew."""
+    path, evaluation = tmp_path / "a.jsonl", tmp_path / "evaluation.jsonl"
+    path.write_text(json.dumps(GOOD), encoding="utf-8")
+    evaluation.write_text(json.dumps(GOOD | {"output": "another answer"}), encoding="utf-8")
+    first, stages = inspect(read_file(path), evaluation=read_file(evaluation)), []
+    again = inspect(read_file(path), None, lambda stage, done, total: stages.append(stage), evaluation=read_file(evaluation))
+
+    assert first.problems["contaminated"].count == 1 and again == first and stages == []
+    evaluation.write_text(json.dumps(GOOD | {"instruction": "Something else?"}), encoding="utf-8")
+    assert "contaminated" not in inspect(read_file(path), evaluation=read_file(evaluation)).problems
+
+
 def test_what_cannot_be_kept_is_found_again(tmp_path):
     """A cache that is full or broken costs time, never the report."""
     path = tmp_path / "a.jsonl"
