@@ -15,6 +15,7 @@ from engine.activations import why_plain
 from engine.config import Config
 from engine.cures import cheapest_cure
 from engine.fitting import SMALL_CHUNK_BYTES
+from engine.forecast import base_bytes
 from engine.hardware import Machine
 from engine.model_shape import ModelShape
 from engine.notes import Note, note
@@ -27,6 +28,10 @@ BUSY_GIB = 1.0
 """VRAM taken by others from which on it is worth a word."""
 
 
+WORTH_TELLING = 10
+"""Percent of the time from which on it is told what evaluations and samples take."""
+
+
 class RunPlan(Struct, frozen=True, kw_only=True):
     """peak_memory_gib: of each process.  peak_low_gib, peak_high_gib: band that holds nine runs in ten.  probability: that it fits.
     components: GiB by name, adding up to peak_memory_gib.  micro_batch: rows, 0 where not even one fits; accumulation: micro-batches
@@ -35,7 +40,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     these keep lies in the host's memory.
     recommended: name of the best option; another one than `strategy` where the configuration would have to change for it.
     forecast_gib: the peak before earlier runs corrected it.  samples_at_once: so many are generated side by side.
-    tokens_per_s, step_s, time_s: estimates, None when nothing is known."""
+    tokens_per_s, step_s, time_s: estimates, None when nothing is known; the last of the whole run."""
 
     peak_memory_gib: float
     peak_low_gib: float
@@ -97,6 +102,10 @@ def make_plan(
     options = recommend(case)
     way = driven(case, options)
     rate = way.step_s and speed.rows_of_a_step(config) * speed.row_tokens(config) / way.step_s
+    samples_at_once = way.forecast.samples_at_once
+    read = base_bytes(shape, chosen, config.model.quantization)
+    sample_s = speed.sample_round_s(config, shape, machine.training_gpu, read, samples_at_once)
+    duration = speed.duration(config, tokens, rate, way.recomputed_layers, shape.num_layers, sample_s)
     certainty = certainty_of(machine, machine.training_gpu)
     low, high = certainty.band(way.peak_gib)
     return RunPlan(
@@ -107,12 +116,12 @@ def make_plan(
         strategy=way.strategy, gpus=way.gpus, num_nodes=way.num_nodes, world_size=way.world_size, recommended=options[0].name,
         options=options, precision=chosen, recomputed_layers=way.recomputed_layers, num_layers=shape.num_layers,
         offloads_inputs=way.offloads_inputs, chunk_bytes=way.chunk_bytes, forecast_gib=way.forecast.peak,
-        samples_at_once=way.forecast.samples_at_once,
+        samples_at_once=samples_at_once,
         notes=(
             *_verdict(case, way), precision_note, *_setting_notes(case, way), *_strategy_notes(case, way, options[0]),
-            *_time_notes(case, rate),
+            *_time_notes(case, rate, duration),
         ),
-        tokens_per_s=rate, step_s=way.step_s, time_s=speed.seconds(config, tokens, rate),
+        tokens_per_s=rate, step_s=way.step_s, time_s=duration and sum(duration),
     )  # fmt: skip
 
 
@@ -206,8 +215,11 @@ def _why_cpu(machine: Machine) -> Note:
     return note("strategy_no_cuda" if machine.torch_is_cpu_only else "strategy_hidden", gpu=usable.name)
 
 
-def _time_notes(case: Case, rate: float | None) -> list[Note]:
+def _time_notes(case: Case, rate: float | None, duration: speed.Duration | None) -> list[Note]:
     if rate is None:
         return [note("time_unknown_rate")]
-    notes = [note("time_estimate", tokens_per_s=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}")]
-    return notes if speed.num_steps(case.config, case.tokens) else [*notes, note("time_unknown_data")]
+    notes = [note("time_measured" if case.is_on_cpu else "time_estimate", tokens_per_s=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}")]
+    if duration is None:
+        return [*notes, note("time_unknown_data")]
+    evaluations, samples = (round(100 * part / sum(duration)) for part in duration[1:])
+    return [*notes, note("time_parts", evaluations=evaluations, samples=samples)] if max(evaluations, samples) >= WORTH_TELLING else notes

@@ -5,9 +5,10 @@ Not here: what processes send each other (`engine.strategy`).
 """
 
 import math
+from typing import NamedTuple
 
 from engine.config import Config
-from engine.gpu_facts import tflops
+from engine.gpu_facts import facts_of, tflops
 from engine.hardware import Machine
 from engine.model_shape import ModelShape
 from engine.nvidia import Gpu
@@ -23,6 +24,10 @@ CPU_EFFICIENCY = 0.5
 CPU_EFFICIENCY_16 = 0.4
 """Of the rate measured in 16 bits: up to 308 tokens/s of the demo at 0.55 GFLOP a token where bf16 products gave 413 GFLOP/s."""
 NF4_SLOWDOWN = 1.55
+LAUNCHES_S = 1.6e-3
+"""A layer of one generated token on a GPU: 17 tokens/s of 36 layers, bound by launches (docs/log.md)."""
+CPU_BANDWIDTH = 6e9
+"""Bytes a second of weights that a generated token reads: 11 tokens/s of 0.54 GB on two cores (docs/log.md)."""
 FILL = 0.9
 """Share of a packed row that is real tokens."""
 SUPERVISED = 0.7
@@ -79,13 +84,48 @@ def num_steps(config: Config, tokens: int | None) -> int | None:
     return max(1, math.ceil(tokens * config.train.num_epochs / (rows_of_a_step(config) * row_tokens(config))))
 
 
-def seconds(config: Config, tokens: int | None, tokens_per_s: float | None) -> float | None:
-    """Training time; None when the amount of data or the rate is unknown.  tokens: real tokens of one epoch."""
+class Duration(NamedTuple):
+    """Seconds of a run: of its steps, of its evaluations, and of its samples where each takes all the tokens it may."""
+
+    steps: float
+    evaluations: float
+    samples: float
+
+
+def duration(
+    config: Config, tokens: int | None, tokens_per_s: float | None, recomputed_layers: int, num_layers: int, sample_s: float
+) -> Duration | None:
+    """Of the whole run; None when the amount of data or the rate is unknown.  tokens: real tokens of one epoch.  tokens_per_s: in training.
+    sample_s: of one round of samples."""
     steps = num_steps(config, tokens)
     if tokens_per_s is None or steps is None:
         return None
     whole = steps * rows_of_a_step(config) * row_tokens(config)
+    evaluated = 0.0
     if tokens is not None:
         known = tokens * config.train.num_epochs
         whole = known if config.train.max_steps is None else min(whole, steps * tokens)
-    return math.ceil(whole) / tokens_per_s
+        evaluated = tokens * config.data.eval_fraction / (1 - config.data.eval_fraction) if not config.data.eval_path else 0.0
+    if config.eval.max_examples is not None:
+        evaluated = min(evaluated, config.eval.max_examples * config.data.max_seq_length)
+    forward = 2 / (4 + 2 * recomputed_layers / num_layers)
+    return Duration(
+        math.ceil(whole) / tokens_per_s,
+        (_rounds(steps, config.eval.every_steps) + config.eval.at_start) * evaluated * forward / tokens_per_s,
+        (_rounds(steps, config.sample.every_steps) + 1) * sample_s,
+    )
+
+
+def sample_round_s(config: Config, shape: ModelShape, gpu: Gpu | None, weights_bytes: float, at_once: int) -> float:
+    """Seconds of one round of samples, so many `at_once`, where each takes all the tokens it may.  weights_bytes: that a token reads."""
+    prompts = len(config.sample.prompts) or config.sample.num_prompts
+    facts = gpu and facts_of(gpu.name)
+    token_s = weights_bytes / (facts.bandwidth_gbs * 1e9 if facts else CPU_BANDWIDTH)
+    if gpu is not None:
+        token_s = max(token_s, shape.num_layers * LAUNCHES_S)
+    return math.ceil(prompts / at_once) * config.sample.max_new_tokens * token_s
+
+
+def _rounds(steps: int, every_steps: int) -> int:
+    """After every so many steps, and at the end."""
+    return 1 + ((steps - 1) // every_steps if every_steps else 0)

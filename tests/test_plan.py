@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine import fitting
-from engine.config import Config, Parallel
+from engine.config import Config, Data, Eval, Parallel, Sample, Train
 from engine.config_file import presets, read_resolved
 from engine.model_shape import ModelShape
 from engine.model_source import REFERENCE_CONFIGS, config_of
@@ -252,8 +252,20 @@ def test_time_needs_tokens_and_a_rate():
     assert make_plan(Config(), SMOL, measured).time_s is None
     assert "time_unknown_data" in codes(make_plan(Config(), SMOL, measured))
     assert "time_unknown_data" not in codes(make_plan(Config(), SMOL, measured, tokens=100_000))
-    plan = make_plan(Config(), SMOL, measured, tokens=100_000)
-    assert plan.time_s == pytest.approx(100_000 / plan.tokens_per_s, rel=0.01)
+
+
+def test_the_time_is_that_of_steps_evaluations_and_samples():
+    """95,000 tokens of training, and what is kept apart passed twice, forwards only; samples stop it for all the tokens they may write."""
+    measured = machine(gemm_gflops=140.0)
+    bare = msgspec.structs.replace(
+        Config(), eval=Eval(every_steps=0), sample=Sample(num_prompts=0), train=Train(gradient_checkpointing="off")
+    )
+    plan = make_plan(bare, SMOL, measured, tokens=95_000)
+    talking = make_plan(msgspec.structs.replace(bare, sample=Sample(every_steps=0, max_new_tokens=2_000)), SMOL, measured, tokens=95_000)
+
+    assert plan.time_s == pytest.approx((95_000 + 2 * 5_000 / 2) / plan.tokens_per_s, rel=0.01)
+    assert talking.time_s - plan.time_s == pytest.approx(2 * 2_000 / 11, rel=0.2)  # 11 tokens/s were measured, two prompts side by side
+    assert "time_parts" in codes(talking) and "time_parts" not in codes(plan)
 
 
 def test_the_speed_estimate_is_of_the_measured_order():
@@ -264,8 +276,8 @@ def test_the_speed_estimate_is_of_the_measured_order():
 
 
 def test_max_steps_bounds_the_time():
-    """A run of ten steps takes as long as ten steps, whatever the data holds."""
-    config = changed("train", max_steps=10)
+    """A run of ten steps takes as long as ten steps, whatever the data holds, where none of it is kept apart to be evaluated."""
+    config = msgspec.structs.replace(changed("train", max_steps=10), data=Data(eval_fraction=0.0))
     short, long = (make_plan(config, SMOL, machine(gemm_gflops=140.0), tokens=tokens).time_s for tokens in (10**6, 10**9))
 
     assert short == long
