@@ -32,7 +32,8 @@ class Samples:
     ):  # fmt: skip
         self._parts, self._config, self._ranks, self._judge = parts, config, ranks, judge
         self._emit, self._interrupted = emit, interrupted
-        self._at_once = parts.samples_at_once
+        self.at_once = parts.samples_at_once
+        """So many are written side by side: one, once memory ran out for more."""
 
     def round(self, step: int) -> None:
         """The model answers the fixed prompts; how many of the answers are well formed is an event of its own."""
@@ -66,10 +67,10 @@ class Samples:
         """Of all questions, unless memory runs out for one even alone, or the run is to stop."""
         answers: list[events.SampleFinished] = []
         while questions and not self._interrupted():
-            group = questions[: self._at_once]
+            group = questions[: self.at_once]
             found = self._judge(f"the sample {' and '.join(question.id for question in group)}", partial(self._side_by_side, step, group))
             if found is None and len(group) > 1:
-                self._at_once = 1
+                self.at_once = 1
                 continue
             answers += found or []
             questions = questions[len(group) :]

@@ -246,23 +246,25 @@ def test_a_stop_cuts_short_what_was_asked_before_it(model, data, tmp_path):
 
 
 def test_samples_are_written_side_by_side_as_each_would_be_alone(model, data, tmp_path):
-    """The pieces of two prompts come in turns, every piece connects, and both end as they do one after the other."""
-    prompts = {"prompts": ["你好", "SM4 的分组长度是多少?"], "max_new_tokens": 8}
-    run, alone = (make_run(tmp_path / name, model, data, train={"max_steps": 1}, sample=prompts) for name in ("both", "alone"))
+    """Two prompts begin before either goes on, and both end as they do one after the other."""
+    alone, both = (samples_written(make_run(tmp_path / str(at_once), model, data, train={"max_steps": 1}, sample={
+        "prompts": ["你好", "SM4 的分组长度是多少?"], "max_new_tokens": 8,
+    }), at_once) for at_once in (1, 2))  # fmt: skip
+    ends = [{event.id: (event.thinking, event.answer, event.tokens) for event in told if isinstance(event, events.SampleFinished)}
+            for told in (alone, both)]  # fmt: skip
+
+    assert not isinstance(alone[1], events.SampleStarted) and isinstance(both[1], events.SampleStarted)
+    assert ends[0] == ends[1] and len(ends[0]) == 4
+
+
+def samples_written(run: RunDirectory, at_once: int) -> list[events.Event]:
+    """Train with so many samples side by side; what was told of them."""
     trainer = Trainer(run, read_resolved(run.config), Control(run), Reporter(run))
     trainer.prepare(None)
-    assert trainer.samples._at_once > 1
+    assert trainer.samples.at_once > 1
+    trainer.samples.at_once = at_once
     trainer.run()
-    other = Trainer(alone, read_resolved(alone.config), Control(alone), Reporter(alone))
-    other.prepare(None)
-    other.samples._at_once = 1
-    other.run()
-
-    told = [event for event in all_events(run) if isinstance(event, events.SampleStarted | events.SampleText | events.SampleFinished)]
-    assert [type(event) for event in told[:2]] == [events.SampleStarted, events.SampleStarted]
-    ended = [of_type(one, events.SampleFinished) for one in (run, alone)]
-    both, one_by_one = ({event.id: (event.thinking, event.answer, event.tokens) for event in found} for found in ended)
-    assert both == one_by_one and len(both) == 4
+    return [event for event in all_events(run) if isinstance(event, events.SampleStarted | events.SampleText | events.SampleFinished)]
 
 
 def test_samples_that_memory_runs_out_for_side_by_side_are_written_one_by_one(model, data, tmp_path, monkeypatch):
