@@ -69,7 +69,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 def detect(run_folder: Path = Path("runs"), measure: bool = False) -> Machine:
-    """The machine as it is now, in some milliseconds; `measure` adds the CPU's matrix rate (0.2 s)."""
+    """The machine as it is now, in some milliseconds; `measure` adds the CPU's matrix rate (0.4 s)."""
     driver, gpus = nvidia.read_gpus()
     listed, order = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("CUDA_DEVICE_ORDER", "")
     gpus = tuple(as_cuda_sees(gpu, listed) for gpu in gpus)

@@ -4,7 +4,8 @@ import functools
 import os
 import platform
 import shutil
-import time
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -18,6 +19,8 @@ INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "AVX-512 BF
                 "asimd": "NEON", "sve": "SVE", "bf16": "BF16"}  # fmt: skip
 """Flags of /proc/cpuinfo that matter to matrix products, by the name people know; `bf16` is Arm's."""
 PACKAGES = ("danlu", "torch", "transformers", "peft", "tokenizers", "safetensors", "bitsandbytes", "textual", "numpy")
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""For the libraries that multiply matrices."""
 UNLIMITED = 2**60
 """cgroup v1 writes "no limit" as a number near 2^63."""
 
@@ -87,18 +90,15 @@ def read_numa(nodes: Path) -> tuple[NumaNode, ...]:
     return tuple(sorted(found, key=lambda node: node.index))
 
 
-def measure_gemm(budget_s: float = 0.15, size: int = 768) -> float:
-    """GFLOP/s of the fastest of many fp32 matrix products with numpy on all threads, so that a busy machine measures what an idle one
-    does: a first idea of the training speed."""
-    import numpy as np
-
-    a = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
-    fastest, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < budget_s:
-        start = time.perf_counter()
-        a @ a
-        fastest = min(fastest, time.perf_counter() - start)
-    return 2 * size**3 / fastest / 1e9
+def measure_gemm() -> float:
+    """GFLOP/s of the CPU in fp32 matrix products, in 0.4 s: what one thread reaches, times the cores this process may use. A first idea of
+    the training speed. Products on all threads take several times as long while others work (docs/log.md)."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "engine.one_thread"], env=os.environ | ONE_THREAD, cwd=Path(__file__).resolve().parent.parent,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    cpu = read_cpu()
+    return float(asked.stdout) * min(cpu.cores, cpu.threads)
 
 
 def read_memory(cgroups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> Memory:

@@ -79,8 +79,7 @@ SENTENCES = {
     "option_short_rows": "rows of {tokens} tokens fit on one GPU; cutting them pays from about {least} tokens",
     "option_host_memory": "{held_gib:.0f} GiB of weights do not fit into the host's memory ({available_gib:.0f} GiB free) beside the rest",
     "time_estimate": "time is an estimate: about {tokens_per_s} tokens/s by the GPU's data sheet and what cards reach of it",
-    "time_measured": "time is an estimate: about {tokens_per_s} tokens/s by the arithmetic rate measured now, which other"
-                        " programs lower while they run",
+    "time_measured": "time is an estimate: about {tokens_per_s} tokens/s by the arithmetic rate that was just measured",
     "time_parts": "of the time, evaluations take about {evaluations} % and samples up to {samples} %"
                      " (eval.every_steps, sample.every_steps)",
     "time_unknown_data": "no time to finish yet: how many tokens the data holds is not known without data.path and the model's"

@@ -65,9 +65,11 @@ def test_this_machine_is_told_whole():
     assert found.gemm_gflops is None
 
 
-def test_the_matrix_rate_is_measured_on_request():
-    """A positive rate, from a short product."""
-    assert host.measure_gemm(budget_s=0.01, size=64) > 0
+def test_the_matrix_rate_is_of_all_cores():
+    """Between a tenth of a GFLOP/s and the most that any core could do, for each core that may be used."""
+    cpu = host.read_cpu()
+
+    assert 0.1 < host.measure_gemm() / min(cpu.cores, cpu.threads) < 1_000
 
 
 def test_the_load_names_this_process():
