@@ -68,7 +68,8 @@ class Samples:
         answers: list[events.SampleFinished] = []
         while questions and not self._interrupted():
             group = questions[: self.at_once]
-            found = self._judge(f"the sample {' and '.join(question.id for question in group)}", partial(self._side_by_side, step, group))
+            what = f"the sample {group[0].id}" if len(group) == 1 else "writing samples side by side"
+            found = self._judge(what, partial(self._side_by_side, step, group))
             if found is None and len(group) > 1:
                 self.at_once = 1
                 continue
