@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.fused.products import add_times, times, times_transposed, times_transposed_into
 
-PIECE_BYTES = {"cpu": 1 << 20, "cuda": 128 << 20}
+PIECE_BYTES = {"cpu": 4 << 20, "cuda": 128 << 20}
 """Of a widened weight at a time: what a CPU's caches hold, and products that fill a GPU."""
 
 
