@@ -94,6 +94,7 @@ def assemble(
     plan = make_plan(config, shape, detect(), sum(lengths), precision, lambda rows: longest_tokens(steps, lengths, rows, most))
     # Each has looked at its own GPU, and the fullest decides.
     recomputed_layers, offloads = map(max, zip(*ranks.gather([plan.recomputed_layers, plan.offloads_inputs]), strict=True))
+    micro_batch, samples_at_once = map(min, zip(*ranks.gather([max(1, plan.micro_batch), plan.samples_at_once]), strict=True))
     marks = fingerprint(config, prepared.fingerprint, precision, device, ranks.strategy, ranks.size)
     _must_agree(ranks, facts, marks)
     reporter.emit(events.Phase(name="load", detail=config.model.name))
@@ -128,9 +129,9 @@ def assemble(
         fingerprint=marks,
         plan=plan,
         plan_event=told,
-        micro_batch=int(min(numbers[0] for numbers in ranks.gather([max(1, plan.micro_batch)]))),  # what the fullest card takes
+        micro_batch=int(micro_batch),
         piece_tokens=most,
-        samples_at_once=int(min(numbers[0] for numbers in ranks.gather([plan.samples_at_once]))),
+        samples_at_once=int(samples_at_once),
         place=lambda example: f"{Path(config.data.path).name}:{prepared.dataset.records[example.record].line}",
     )
 

@@ -14,9 +14,10 @@ def choose_adapter(run: RunDirectory, checkpoint: int | None = None) -> Path:
         return _checkpoint(run, checkpoint)
     if run.final_model.is_dir():
         if fault := find_fault(run.final_model):
+            there = _steps(run)
             raise RunError(
-                f"{run.final_model}: does not verify ({fault}); name a checkpoint with --checkpoint STEP: {_steps(run)}",
-                "final_damaged", path=run.final_model, fault=fault, there=_steps(run),
+                f"{run.final_model}: does not verify ({fault}); name a checkpoint with --checkpoint STEP: {there}",
+                "final_damaged", path=run.final_model, fault=fault, there=there,
             )  # fmt: skip
         return run.final_model
     newest, _ = newest_verified(run)

@@ -26,8 +26,6 @@ FP16_OVERFLOWS = ("qwen",)
 """Model families whose activations leave fp16's range (NaN within steps)."""
 BUSY_GIB = 1.0
 """VRAM taken by others from which on it is worth a word."""
-
-
 WORTH_TELLING = 10
 """Percent of the time from which on it is told what evaluations and samples take."""
 

@@ -7,7 +7,6 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -69,8 +68,9 @@ def sample(
     """
     answers = [_Answer(question, tokenizer, settings, step, emit) for question in questions]
     generators = [_generator(model.device, seed, question.prompt) for question in questions]
-    pick = partial(_pick, settings=settings, agree=agree)
-    for tokens in generate(model, [question.ids for question in questions], settings.max_new_tokens, generators, pick, tokenizer.eos_ids):
+    prompts = [question.ids for question in questions]
+    pick = lambda logits, generator: agree(pick_token(logits, settings, generator))  # noqa: E731
+    for tokens in generate(model, prompts, settings.max_new_tokens, generators, pick, tokenizer.eos_ids):
         for number, token in tokens.items():
             answers[number].add(token)
         if interrupted():
@@ -147,10 +147,6 @@ def generate(
             )
     finally:
         model.peft.train()
-
-
-def _pick(logits: Tensor, generator: torch.Generator, settings: schema.Sample, agree: Callable[[int], int]) -> int:
-    return agree(pick_token(logits, settings, generator))
 
 
 def pick_token(logits: Tensor, settings: schema.Sample, generator: torch.Generator) -> int:

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from engine.attention import packed_attention
 from engine.fused.dropout import Dropout
 from engine.fused.functions import NOT_CAST, AttentionInput, AttentionOutput, attention_input, attention_output
-from engine.fused.projections import BASE_ALONE, Cast
+from engine.fused.projections import BASE_ALONE, Cast, Projections
 
 LayerCasts = tuple[Cast | None, Cast | None, Cast | None, Cast | None]
 """Of a layer's four groups of projections."""
@@ -52,8 +52,11 @@ class Layer:
     @property
     def parameters(self) -> list[Tensor]:
         """Its trainable tensors."""
-        parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
-        return [parameter for part in parts for parameter in part.parameters]
+        return [parameter for part in self._projections for parameter in part.parameters]
+
+    @property
+    def _projections(self) -> tuple[Projections, Projections, Projections, Projections]:
+        return self.before.projections, self.after.output, self.after.gate_up, self.after.down
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, lengths: tuple[int, ...], rows: Tensor | None = None,
@@ -88,6 +91,5 @@ class Layer:
 
     def cast(self, dtype: torch.dtype) -> LayerCasts:
         """Its adapters as they are now, for products in `dtype`."""
-        parts = (self.before.projections, self.after.output, self.after.gate_up, self.after.down)
-        before, output, gate_up, down = (part.cast(dtype) if part.parameters else None for part in parts)
+        before, output, gate_up, down = (part.cast(dtype) if part.parameters else None for part in self._projections)
         return before, output, gate_up, down

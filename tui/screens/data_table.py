@@ -158,8 +158,9 @@ class RecordTable:
 
     def repeats(self) -> np.ndarray:
         """Records whose question and answer stand in an earlier one, upwards: without them nothing is lost."""
-        _, firsts = np.unique(np.frombuffer(self.dataset.records.facts.digests.tobytes(), dtype=np.uint64), return_index=True)
-        return np.setdiff1d(self.exact(), firsts, assume_unique=True)
+        hashes = np.frombuffer(self.dataset.records.facts.digests.tobytes(), dtype=np.uint64)
+        _, firsts = np.unique(hashes, return_index=True)
+        return np.setdiff1d(np.arange(len(hashes)), firsts, assume_unique=True)
 
     # One row
 
