@@ -114,7 +114,8 @@ def _watch(agent: subprocess.Popen, placement: Placement, folder: Path, control:
         warned = silent.partition(" has")[0] if silent else ""  # a beat may have been read while it was written: look twice
         if any(word.reason == "failed" for word in words):
             return "", ""
-        if dead := find_dead(beats, spoken):
+        dead = find_dead(beats, spoken)
+        if dead and dead.rank not in [word.rank for word in read_last_words(folder)]:  # which it may have said since they were read
             return "", _gone(dead.rank, dead.pid)
         if words and time.time() - words[0].time > LEAVE_PATIENCE_S:
             return f"rank {next((rank for rank in ranks if rank not in spoken), 0)} did not leave with the others", ""

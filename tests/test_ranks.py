@@ -208,12 +208,15 @@ FAKE_RANKS = """
 """
 
 
+class Quiet:
+    """A control that nobody signals."""
+
+    signalled = False
+
+
 @pytest.fixture
 def watched(run_dir, monkeypatch):
     """Run two ranks that only pretend and return the last event; `ends` says what each does."""
-
-    class Quiet:
-        signalled = False
 
     def run(ends: str, patience_s: float = 0.4):
         def start(run, placement, folder):
@@ -398,3 +401,27 @@ def test_quantised_weights_are_not_sharded():
     """They would silently lose their state."""
     with pytest.raises(ConfigError, match="quantization"):
         decide(parse('[model]\nquantization = "nf4"\n[parallel]\nstrategy = "fsdp2"\nnum_gpus = 2', "test"), machine())
+
+
+def test_a_rank_that_ends_while_its_last_word_is_looked_for_has_not_gone_without_one(tmp_path, monkeypatch):
+    """It says its word and ends between two looks of the launcher: the first saw neither, and the process is dead by then."""
+    pulse = Pulse(tmp_path, 0)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    monkeypatch.setattr(os, "getpid", lambda: ended.pid)
+    pulse.beat(stage="save")
+    monkeypatch.undo()
+    agent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    looks = []
+
+    def read(folder):
+        looks.append(1)
+        if len(looks) == 1:
+            pulse.last_word(LastWord(0, "finished", 0, 7, "", False, 1.0))
+            return []
+        agent.communicate(b"\n")
+        return read_last_words(folder)
+
+    monkeypatch.setattr(rank_launcher, "read_last_words", read)
+
+    assert rank_launcher._watch(agent, Placement("ddp", 1), tmp_path, Quiet(), 30.0) == ("", "")
